@@ -1,0 +1,110 @@
+/**
+ * The compiled shapes: what `config/` makes of the YAML and everything else works from. Frozen, fully defaulted.
+ * All durations are in milliseconds.
+ */
+
+export type Backoff = 'fixed' | 'linear' | 'exponential' | 'schedule';
+export type Jitter = 'none' | 'equal' | 'full';
+
+/**
+ * What can be named in `retryOn`, `failOn` and `countOn`: `timeout`, `connection`, `dns`, a status such as `429`,
+ * or a class of statuses such as `5xx`.
+ */
+export type FaultName = string;
+
+export interface RetryPolicy {
+  /** Includes the first attempt. */
+  readonly maxAttempts: number;
+  readonly backoff: Backoff;
+  readonly initialInterval: number;
+  readonly multiplier: number;
+  readonly maxInterval: number;
+  /** Waits of `backoff: schedule`, in order; the last one repeats. */
+  readonly schedule: readonly number[];
+  /** From the first attempt's start; past it the delivery is exhausted. */
+  readonly maxElapsed: number;
+  readonly jitter: Jitter;
+  readonly retryOn: readonly FaultName[];
+  readonly failOn: readonly FaultName[];
+  /** The longest a handler's `retryAfter` is believed. */
+  readonly retryAfterMax: number;
+}
+
+export interface BreakerPolicy {
+  readonly rule:
+    | { readonly kind: 'consecutive'; readonly failures: number }
+    | { readonly kind: 'ratio'; readonly ratio: number; readonly minimumCalls: number; readonly window: number };
+  readonly openFor: number;
+  readonly maxOpenFor: number;
+  readonly halfOpenProbes: number;
+  readonly scope: 'route' | 'handler';
+  readonly countOn: readonly FaultName[];
+  readonly onOpen: 'hold' | 'deadLetter';
+  readonly redriveOnClose: boolean;
+}
+
+export interface DeadLetterPolicy {
+  readonly retention: number;
+  readonly maxEntries: number;
+  /** What a full DLQ does: `pause` the route, or drop the oldest letter, counted and logged. */
+  readonly onFull: 'pause' | 'dropOldest';
+}
+
+/** Where a thing stands in a file; line and column count from 1. */
+export interface SourcePosition {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface Route {
+  readonly pipeline: string;
+  readonly id: string;
+  /** `<pipeline>.<route>`: the consumer group and the identity of all state. */
+  readonly group: string;
+  /** Type patterns. */
+  readonly on: readonly string[];
+  /** The handler's name in its plugin. */
+  readonly handler: string;
+  /** The npm package (or folder) that has it. */
+  readonly plugin: string;
+  /** The handler's validated options; secrets are in clear here, so never log this. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly timeout: number;
+  /** Running deliveries at once in this process. */
+  readonly concurrency: number;
+  readonly retry: RetryPolicy;
+  readonly breaker: BreakerPolicy | undefined;
+  readonly deadLetter: DeadLetterPolicy;
+  readonly maxAge: number | undefined;
+  readonly startFrom: 'new' | 'beginning';
+  readonly enabled: boolean;
+  /** Changes exactly when something that shapes behaviour changes (secrets and referenced files included). */
+  readonly hash: string;
+  readonly position: SourcePosition;
+}
+
+export interface EventTypeRule {
+  readonly type: string;
+  /** Compiled check of `data`; returns the faults, empty when it fits. Undefined: any data. */
+  readonly check: ((data: unknown) => readonly string[]) | undefined;
+  readonly onInvalid: 'reject' | 'deadLetter' | 'warn';
+}
+
+export interface Pipeline {
+  readonly name: string;
+  readonly description: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly file: string;
+  readonly routes: readonly Route[];
+}
+
+/** One compiled set of pipelines. `hash` is over every route's hash and the catalogue. */
+export interface Generation {
+  readonly hash: string;
+  readonly pipelines: readonly Pipeline[];
+  /** By group; only enabled routes run, all are here. */
+  readonly routes: ReadonlyMap<string, Route>;
+  /** The catalogue, by type. */
+  readonly eventTypes: ReadonlyMap<string, EventTypeRule>;
+}

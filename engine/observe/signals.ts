@@ -1,0 +1,102 @@
+/** What happened, as data: a closed union. Metrics, logs and traces are subscribers; nobody else sees them. */
+import type { BreakerState } from '../core/breaker.ts';
+import type { DeadReason } from '../core/delivery.ts';
+import type { Fault } from '../core/outcome.ts';
+import type { Route } from '../core/route.ts';
+
+export type Signal =
+  | { readonly kind: 'published'; readonly eventType: string; readonly source: string; readonly count: number }
+  | { readonly kind: 'duplicate_suppressed'; readonly eventType: string }
+  /** One per attempt that ran. `seconds` is the handler's time; `latency` is from publish to the attempt's end. */
+  | {
+      readonly kind: 'attempt';
+      readonly route: Route;
+      readonly eventType: string;
+      readonly outcome: 'delivered' | 'skipped' | 'failed';
+      readonly fault: Fault | undefined;
+      readonly seconds: number;
+      readonly latency: number;
+      readonly attempt: number;
+      readonly eventId: string;
+    }
+  | {
+      readonly kind: 'retry_scheduled';
+      readonly route: Route;
+      readonly eventId: string;
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly fault: Fault;
+    }
+  | {
+      readonly kind: 'dead_lettered';
+      readonly route: Route;
+      readonly eventType: string;
+      readonly eventId: string | undefined;
+      readonly reason: DeadReason;
+      readonly attempts: number;
+      readonly fault: Fault;
+      /** Seconds from publish. */
+      readonly latency: number;
+    }
+  | { readonly kind: 'unmatched'; readonly route: Route; readonly count: number }
+  | { readonly kind: 'reclaimed'; readonly route: Route; readonly count: number }
+  | { readonly kind: 'fenced'; readonly route: Route; readonly count: number }
+  | { readonly kind: 'lost'; readonly route: Route; readonly ids: readonly string[] }
+  | { readonly kind: 'redriven'; readonly group: string; readonly count: number }
+  | {
+      readonly kind: 'breaker';
+      readonly route: Route;
+      readonly key: string;
+      readonly from: BreakerState['kind'];
+      readonly to: BreakerState['kind'];
+      readonly why: string;
+      readonly until: number | undefined;
+    }
+  | { readonly kind: 'dlq_full'; readonly route: Route; readonly full: boolean }
+  /** A handler that settled, threw or answered outside its delivery: late rejections, nonsense results. */
+  | { readonly kind: 'misbehaved'; readonly route: Route; readonly what: string }
+  | { readonly kind: 'route_started' | 'route_stopped'; readonly route: Route }
+  | {
+      readonly kind: 'reloaded';
+      readonly result: 'changed' | 'unchanged' | 'rejected';
+      readonly generation: number;
+      readonly hash: string;
+      /** Printed diagnostics, when rejected. */
+      readonly problems: readonly string[];
+      readonly changes: {
+        readonly started: readonly string[];
+        readonly changed: readonly string[];
+        readonly stopped: readonly string[];
+      };
+    }
+  | { readonly kind: 'bus_up'; readonly up: boolean; readonly label: string; readonly error: string | undefined }
+  | { readonly kind: 'bus_error'; readonly errorKind: string; readonly message: string }
+  | {
+      readonly kind: 'durability';
+      readonly mode: string;
+      readonly level: 'guaranteed' | 'best_effort';
+      readonly reason: string | undefined;
+    };
+
+export type Observer = (signal: Signal) => void;
+
+/** Several subscribers as one. A subscriber that throws is a bug of ours and is let through. */
+export const observeAll = (observers: readonly Observer[]): Observer => {
+  const [only] = observers;
+  if (observers.length === 1 && only !== undefined) return only;
+  return (signal) => {
+    for (const observer of observers) observer(signal);
+  };
+};
+
+/** What a running route is doing at this moment in this process; read at scrape time. */
+export interface RouteGauges {
+  readonly route: Route;
+  /** Handlers running now. */
+  readonly inFlight: number;
+  /** Handed out to this process, waiting for a free slot. */
+  readonly queued: number;
+  /** True while the breaker or a full DLQ keeps the route from reading. */
+  readonly held: boolean;
+  readonly breaker: BreakerState;
+}
