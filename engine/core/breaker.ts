@@ -153,14 +153,15 @@ export function returnProbe(state: BreakerState, id: string): BreakerState {
   return { ...state, probes: state.probes.filter((held) => held.id !== id) };
 }
 
-/** When the next probe may be asked for, ms since the epoch; undefined when closed. */
-export function nextProbeAt(state: BreakerState): number | undefined {
+/** When the next probe may be asked for, ms since the epoch (0: at once); undefined when closed. */
+export function nextProbeAt(policy: BreakerPolicy, state: BreakerState): number | undefined {
   switch (state.kind) {
     case 'closed':
       return undefined;
     case 'open':
       return state.until;
     case 'half_open':
-      return state.probes.length === 0 ? 0 : Math.min(...state.probes.map((probe) => probe.expiresAt));
+      if (state.probes.length + state.successes < policy.halfOpenProbes) return 0;
+      return Math.min(...state.probes.map((probe) => probe.expiresAt));
   }
 }

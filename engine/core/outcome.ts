@@ -11,6 +11,8 @@ export interface Fault {
   readonly status?: number;
   /** What the target answered, at most 1 KiB. */
   readonly body?: string;
+  /** The handler said that its target takes nothing at the moment. */
+  readonly unavailable?: true;
 }
 
 export type Outcome =

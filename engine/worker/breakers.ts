@@ -1,0 +1,108 @@
+/**
+ * Every breaker of this engine. A breaker outlives reloads: it belongs to its key, is counted by the routes that use it,
+ * and is forgotten here (not on the bus) when the last of them goes.
+ */
+import type { BreakerStore } from '../bus/bus.ts';
+import type { BreakerState } from '../core/breaker.ts';
+import type { Route } from '../core/route.ts';
+import type { Observer } from '../observe/signals.ts';
+import { BreakerGate } from './breaker-gate.ts';
+
+const pollMs = 1_000;
+
+export const breakerKey = (route: Route): string =>
+  route.breaker?.scope === 'handler' ? `handler:${route.plugin}:${route.handler}` : `route:${route.group}`;
+
+/** What a worker wants to hear: the state changed, so look again at what may start. */
+export type BreakerListener = (from: BreakerState, to: BreakerState, ours: boolean) => void;
+
+interface Member {
+  readonly route: Route;
+  readonly listener: BreakerListener;
+}
+
+interface Shared {
+  readonly gate: BreakerGate;
+  readonly members: Set<Member>;
+}
+
+export interface BreakerBoardDeps {
+  readonly store: BreakerStore;
+  readonly now: () => number;
+  readonly observer: Observer;
+}
+
+export class BreakerBoard {
+  #deps: BreakerBoardDeps;
+  #shared = new Map<string, Shared>();
+  #timer: NodeJS.Timeout;
+
+  constructor(deps: BreakerBoardDeps) {
+    this.#deps = deps;
+    this.#timer = setInterval(() => void this.refresh(), pollMs);
+    this.#timer.unref();
+  }
+
+  /** Joins the route's breaker, or returns undefined when the route has none. */
+  join(route: Route, listener: BreakerListener): { readonly gate: BreakerGate; leave(): void } | undefined {
+    if (route.breaker === undefined) return undefined;
+    const key = breakerKey(route);
+    const shared = this.#shared.get(key) ?? this.#create(key, route);
+    shared.gate.policy = route.breaker;
+    const member = { route, listener };
+    shared.members.add(member);
+    return { gate: shared.gate, leave: () => this.#leave(key, shared, member) };
+  }
+
+  /** Takes over what other engines changed. */
+  async refresh(): Promise<void> {
+    if (this.#shared.size === 0) return;
+    try {
+      for (const stored of await this.#deps.store.list()) this.#shared.get(stored.key)?.gate.absorb(stored);
+    } catch (error) {
+      this.#fault(error as Error);
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #create(key: string, route: Route): Shared {
+    const members = new Set<Member>();
+    const gate = new BreakerGate(key, route.breaker as NonNullable<Route['breaker']>, {
+      store: this.#deps.store,
+      now: this.#deps.now,
+      onTransition: (_gate, from, to, ours) => this.#tell(key, members, from, to, ours),
+      onFault: (error) => this.#fault(error),
+    });
+    const shared = { gate, members };
+    this.#shared.set(key, shared);
+    return shared;
+  }
+
+  #leave(key: string, shared: Shared, member: Member): void {
+    shared.members.delete(member);
+    if (shared.members.size === 0 && this.#shared.get(key) === shared) this.#shared.delete(key);
+  }
+
+  /** The engine that made the change counts it, so that N engines do not count it N times. */
+  #tell(key: string, members: ReadonlySet<Member>, from: BreakerState, to: BreakerState, ours: boolean): void {
+    for (const { route, listener } of members) {
+      if (ours && from.kind !== to.kind) {
+        const until = to.kind === 'open' ? to.until : undefined;
+        this.#deps.observer({ kind: 'breaker', route, key, from: from.kind, to: to.kind, why: whyOf(from, to), until });
+      }
+      listener(from, to, ours);
+    }
+  }
+
+  #fault(error: Error): void {
+    this.#deps.observer({ kind: 'bus_error', errorKind: 'breaker', message: error.message });
+  }
+}
+
+function whyOf(from: BreakerState, to: BreakerState): string {
+  if (to.kind === 'closed') return 'the target answers again';
+  return to.kind === 'open' ? to.why : from.kind === 'open' ? from.why : '';
+}

@@ -1,0 +1,270 @@
+/**
+ * Reads entries ahead of the free slots, and starts them as the breaker and the route's concurrency allow. One read is
+ * always under way while there is room, also while the entries of the last one run.
+ *
+ *   read ─▶ queue ─▶ (breaker, slots) ─▶ executor
+ *
+ * The route holds (reads nothing, starts nothing) while its breaker is open or its DLQ is full. Entries that were read
+ * before stay queued; the heartbeat keeps their lease.
+ */
+import type { Entry, Group } from '../bus/bus.ts';
+import type { Route } from '../core/route.ts';
+import { nextWindow } from '../core/window.ts';
+import type { BreakerGate } from './breaker-gate.ts';
+import type { Executor } from './executor.ts';
+
+const maxUnsettled = 2_048;
+const longestRead = 256;
+const firstPause = 100;
+const longestPause = 2_000;
+
+export interface ConsumerDeps {
+  readonly route: Route;
+  readonly group: Group;
+  readonly executor: Executor;
+  readonly gate: BreakerGate | undefined;
+  readonly now: () => number;
+  /** Settlements under way: past a bound the reader waits for the bus. */
+  readonly unsettled: () => number;
+  /** Settles an entry that is judged without running. `shortCircuit`: the breaker is open and dead-letters. */
+  readonly judge: (
+    entry: Entry,
+    verdict: Exclude<ReturnType<Executor['admit']>, { kind: 'run' }> | { readonly kind: 'shortCircuit' },
+  ) => void;
+  readonly onFault: (error: Error) => void;
+}
+
+export class Consumer {
+  #deps: ConsumerDeps;
+  #queue: Entry[] = [];
+  #head = 0;
+  #queued = new Set<string>();
+  #window: number;
+  #filledAt = 0;
+  #abort = new AbortController();
+  #reading: Promise<void> | undefined;
+  #wake: (() => void) | undefined;
+  #paused = false;
+  #leasing = false;
+  #slots: number;
+  #holdTimer: NodeJS.Timeout | undefined;
+
+  constructor(deps: ConsumerDeps) {
+    this.#deps = deps;
+    this.#window = deps.route.concurrency;
+    this.#slots = deps.route.concurrency;
+  }
+
+  start(): void {
+    this.#reading = this.#read();
+  }
+
+  get queued(): number {
+    return this.#queue.length - this.#head;
+  }
+
+  get held(): boolean {
+    return this.#paused || (this.#deps.gate !== undefined && this.#deps.gate.state.kind !== 'closed');
+  }
+
+  /** True for an entry that waits in the queue here. */
+  has(id: string): boolean {
+    return this.#queued.has(id);
+  }
+
+  waiting(): readonly Entry[] {
+    return this.#queue.slice(this.#head);
+  }
+
+  /** A full DLQ: nothing more may start until there is room. */
+  pause(paused: boolean): void {
+    this.#paused = paused;
+    this.wake();
+  }
+
+  /** After a breaker closed: one slot first, and one more for each success, so that the load doubles per round. */
+  ramp(): void {
+    this.#slots = 1;
+    this.wake();
+  }
+
+  /** A delivery ended; a success opens the ramp further. */
+  freed(success: boolean): void {
+    if (success && this.#slots < this.#deps.route.concurrency) this.#slots += 1;
+    this.#pump();
+    if (this.#wake !== undefined && this.#wanted() > 0) this.wake();
+  }
+
+  /** Entries from elsewhere than `read`: reclaimed ones. */
+  add(entries: readonly Entry[]): void {
+    this.#push(entries);
+    this.#pump();
+  }
+
+  /** Looks again at what may be read and started. */
+  wake(): void {
+    this.#pump();
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  /** Ends reading; resolves to the entries that were read but not started. */
+  async stop(): Promise<Entry[]> {
+    this.#abort.abort();
+    this.wake();
+    await this.#reading;
+    clearTimeout(this.#holdTimer);
+    const rest = this.#queue.slice(this.#head);
+    this.#clear();
+    return rest;
+  }
+
+  /** Takes lost entries out of the queue. */
+  drop(entries: readonly Entry[]): void {
+    const gone = new Set(entries.map((entry) => entry.id));
+    const rest = this.#queue.slice(this.#head).filter((entry) => !gone.has(entry.id));
+    this.#clear();
+    this.#push(rest);
+  }
+
+  async #read(): Promise<void> {
+    const { group, onFault } = this.#deps;
+    const { signal } = this.#abort;
+    let pause = firstPause;
+    while (!signal.aborted) {
+      const limit = Math.min(this.#wanted(), longestRead);
+      if (limit <= 0) {
+        await this.#sleep();
+        continue;
+      }
+      try {
+        const entries = await group.read(limit, signal);
+        pause = firstPause;
+        this.#push(entries);
+        // The next read goes out before these entries run, so that the bus answers while they do.
+        if (!signal.aborted) queueMicrotask(() => this.#pump());
+      } catch (error) {
+        onFault(error as Error);
+        await new Promise((resolve) => setTimeout(resolve, pause));
+        pause = Math.min(pause * 2, longestPause);
+      }
+    }
+  }
+
+  /** How many entries there is room for now. */
+  #wanted(): number {
+    const { gate, route, executor, unsettled } = this.#deps;
+    if (this.#paused || unsettled() > maxUnsettled) return 0;
+    const taken = this.queued + executor.inFlight;
+    const admission = gate?.admit().kind ?? 'run';
+    if (admission === 'run' || route.breaker?.onOpen === 'deadLetter') {
+      const ahead = this.#slots < route.concurrency ? this.#slots : this.#window;
+      const room = ahead + this.#slots - taken;
+      // Few free places among many are not worth a trip of their own.
+      return room * 4 >= ahead || this.queued === 0 ? room : 0;
+    }
+    return admission === 'probe' && !this.#leasing ? 1 - taken : 0;
+  }
+
+  #sleep(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(done, 1_000);
+      const { signal } = this.#abort;
+      function done(): void {
+        clearTimeout(timer);
+        resolve();
+      }
+      this.#wake = done;
+      if (signal.aborted) done();
+    });
+  }
+
+  #push(entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    if (this.queued === 0) {
+      this.#clear();
+      this.#filledAt = performance.now();
+    }
+    for (const entry of entries) {
+      this.#queue.push(entry);
+      this.#queued.add(entry.id);
+    }
+  }
+
+  #clear(): void {
+    this.#queue.length = 0;
+    this.#head = 0;
+    this.#queued.clear();
+  }
+
+  #shift(): Entry {
+    const entry = this.#queue[this.#head] as Entry;
+    this.#head += 1;
+    this.#queued.delete(entry.id);
+    if (this.#head === this.#queue.length) {
+      this.#window = nextWindow(this.#window, this.#deps.route.concurrency, performance.now() - this.#filledAt);
+      this.#clear();
+    } else if (this.#head > 1_024) {
+      this.#queue.splice(0, this.#head);
+      this.#head = 0;
+    }
+    return entry;
+  }
+
+  /** Starts what may start. Handlers may end inside this loop; `freed` then comes back here, one level deep at most. */
+  #pumping = false;
+  #pump(): void {
+    if (this.#pumping || this.#paused || this.#abort.signal.aborted) return;
+    this.#pumping = true;
+    while (this.queued > 0 && this.#deps.executor.inFlight < this.#slots && this.#startNext());
+    this.#pumping = false;
+  }
+
+  /** False: nothing more may start now. */
+  #startNext(): boolean {
+    const { gate, route } = this.#deps;
+    if (gate === undefined) return this.#run(0);
+    const admission = gate.admit();
+    switch (admission.kind) {
+      case 'run':
+        return this.#run(admission.period);
+      case 'probe':
+        if (!this.#leasing) void this.#probe(gate);
+        return this.#shortCircuit(route);
+      case 'hold':
+        this.#wakeAt(admission.until);
+        return this.#shortCircuit(route);
+    }
+  }
+
+  #run(period: number, probe?: string): boolean {
+    const entry = this.#shift();
+    const admitted = this.#deps.executor.admit(entry);
+    if (admitted.kind === 'run') this.#deps.executor.run(entry, admitted.event, period, probe);
+    else this.#deps.judge(entry, admitted);
+    return admitted.kind === 'run' || probe === undefined;
+  }
+
+  /** `onOpen: deadLetter`: what comes while the breaker is open does not wait. One entry is kept for the probe. */
+  #shortCircuit(route: Route): boolean {
+    if (route.breaker?.onOpen !== 'deadLetter' || (this.#leasing && this.queued <= 1)) return false;
+    this.#deps.judge(this.#shift(), { kind: 'shortCircuit' });
+    return true;
+  }
+
+  async #probe(gate: BreakerGate): Promise<void> {
+    this.#leasing = true;
+    const id = `${this.#deps.route.group}:${Math.random().toString(36).slice(2)}`;
+    const period = await gate.lease(id, this.#deps.route.timeout + 5_000);
+    this.#leasing = false;
+    if (period === undefined) return this.#wakeAt(this.#deps.now() + 250);
+    if (this.queued === 0 || this.#abort.signal.aborted || !this.#run(period, id)) await gate.giveBack(id);
+    this.#pump();
+  }
+
+  #wakeAt(until: number): void {
+    clearTimeout(this.#holdTimer);
+    this.#holdTimer = setTimeout(() => this.wake(), Math.max(1, Math.min(until - this.#deps.now(), 60_000)));
+    this.#holdTimer.unref();
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Runs one delivery: entry → event → handler → outcome. Everything that a handler can do wrong ends here, as an outcome;
+ * nothing it does can throw into the consumer.
+ */
+import type { Entry } from '../bus/bus.ts';
+import type { DeadReason } from '../core/delivery.ts';
+import type { Fault, Outcome } from '../core/outcome.ts';
+import type { EventTypeRule, Route } from '../core/route.ts';
+import { decodeEvent, type EventEnvelope } from '../event.ts';
+import { type Handler, type Log, skipReason } from '../plugin.ts';
+import { failedOutcome, timeoutOutcome } from './fault.ts';
+import { RunningDelivery } from './running.ts';
+
+/** What an entry is before its handler is asked. */
+export type Admitted =
+  | { readonly kind: 'run'; readonly event: EventEnvelope }
+  | { readonly kind: 'unmatched' }
+  | {
+      readonly kind: 'dead';
+      readonly reason: DeadReason;
+      readonly event: EventEnvelope | undefined;
+      readonly fault: Fault;
+    };
+
+export interface ExecutorDeps {
+  readonly route: Route;
+  readonly handler: Handler;
+  readonly log: Log;
+  /** The bus's clock, ms since the epoch. */
+  readonly now: () => number;
+  readonly wants: (type: string) => boolean;
+  readonly eventTypes: ReadonlyMap<string, EventTypeRule>;
+  /** Exactly once per delivery that ran. */
+  readonly onOutcome: (delivery: RunningDelivery, outcome: Outcome, endedAt: number) => void;
+  readonly onMisbehaviour: (what: string) => void;
+}
+
+/** After a timeout's abort a handler gets this long to end by itself: a success that comes late is still a success. */
+const grace = 1_000;
+
+export class Executor {
+  #deps: ExecutorDeps;
+  /** In order of start; all share one timeout, so the first is always the next to run out. */
+  #running = new Map<string, RunningDelivery>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(deps: ExecutorDeps) {
+    this.#deps = deps;
+  }
+
+  get inFlight(): number {
+    return this.#running.size;
+  }
+
+  entries(): Entry[] {
+    return Array.from(this.#running.values(), (delivery) => delivery.entry);
+  }
+
+  has(id: string): boolean {
+    return this.#running.has(id);
+  }
+
+  /** Reads the entry and judges it without running anything. */
+  admit(entry: Entry): Admitted {
+    const { route, wants, eventTypes, now } = this.#deps;
+    let event: EventEnvelope;
+    try {
+      event = decodeEvent(entry.body, entry.meta);
+    } catch (error) {
+      return dead('undecodable', undefined, 'undecodable', (error as Error).message);
+    }
+    if (!wants(event.type)) return { kind: 'unmatched' };
+    if (route.maxAge !== undefined && now() - entry.publishedAt > route.maxAge) {
+      return dead('expired', event, 'expired', `expected to be delivered within ${route.maxAge} ms of its publication`);
+    }
+    const rule = eventTypes.get(event.type);
+    if (rule?.onInvalid !== 'deadLetter' || rule.check === undefined) return { kind: 'run', event };
+    const faults = rule.check(event.data);
+    return faults.length === 0 ? { kind: 'run', event } : dead('invalid', event, 'invalid', faults.join('; '));
+  }
+
+  /** Starts the handler. `period` and `probe` come from the breaker. */
+  run(entry: Entry, event: EventEnvelope, period: number, probe?: string): void {
+    const { route, handler, log, now } = this.#deps;
+    const delivery = new RunningDelivery(entry, event, route.group, log, now(), period, probe);
+    this.#running.set(entry.id, delivery);
+    if (this.#timer === undefined) this.#arm(route.timeout);
+    try {
+      const answer = handler.handle(event, delivery);
+      if (isThenable(answer))
+        answer.then(
+          (value) => this.#answered(delivery, value),
+          (reason: unknown) => this.#threw(delivery, reason),
+        );
+      else this.#answered(delivery, answer);
+    } catch (reason) {
+      this.#threw(delivery, reason);
+    }
+  }
+
+  /** The lease of these is gone: their handlers are told to stop, and what they answer does not matter any more. */
+  lost(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      this.#running.get(entry.id)?.abort(new Error('the lease of this delivery was lost: another engine has it'));
+    }
+  }
+
+  abortAll(reason: Error): void {
+    for (const delivery of this.#running.values()) delivery.abort(reason);
+  }
+
+  /** Gives up on what still runs; returns the entries so that they can be handed back. */
+  abandon(): Entry[] {
+    const entries = this.entries();
+    for (const delivery of this.#running.values()) delivery.live = false;
+    this.#running.clear();
+    clearTimeout(this.#timer);
+    return entries;
+  }
+
+  #answered(delivery: RunningDelivery, value: unknown): void {
+    const reason = value === undefined || value === null ? undefined : skipReason(value);
+    if (reason !== undefined) return this.#end(delivery, { kind: 'skipped', reason: String(reason).slice(0, 200) });
+    if (value !== undefined && value !== null && delivery.live) {
+      this.#deps.onMisbehaviour(
+        `expected the handler to return nothing or skip(reason), got a value of type ${typeof value}`,
+      );
+    }
+    this.#end(delivery, { kind: 'delivered' });
+  }
+
+  #threw(delivery: RunningDelivery, reason: unknown): void {
+    if (delivery.timedOut) return this.#end(delivery, timeoutOutcome(this.#deps.route.timeout));
+    this.#end(delivery, failedOutcome(reason));
+  }
+
+  #end(delivery: RunningDelivery, outcome: Outcome): void {
+    if (!delivery.live)
+      return this.#deps.onMisbehaviour('expected the handler to end before its timeout and grace, it ended later');
+    delivery.live = false;
+    this.#running.delete(delivery.entry.id);
+    this.#deps.onOutcome(delivery, outcome, this.#deps.now());
+  }
+
+  #arm(ms: number): void {
+    this.#timer = setTimeout(() => this.#expire(), Math.max(ms, 1));
+    this.#timer.unref();
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    const now = this.#deps.now();
+    const { timeout } = this.#deps.route;
+    for (const delivery of this.#running.values()) {
+      const age = now - delivery.startedAt;
+      if (age < timeout) break;
+      if (age >= timeout + grace) this.#end(delivery, timeoutOutcome(timeout));
+      else if (!delivery.timedOut) {
+        delivery.timedOut = true;
+        delivery.abort(new Error(`expected the handler to end within ${timeout} ms`));
+      }
+    }
+    const next = this.#nextDeadline();
+    if (next !== undefined) this.#arm(next - now);
+  }
+
+  /** Of the first delivery that has not timed out, or of the oldest one's grace, whichever is sooner. */
+  #nextDeadline(): number | undefined {
+    const { timeout } = this.#deps.route;
+    let soonest: number | undefined;
+    for (const delivery of this.#running.values()) {
+      const at = delivery.startedAt + timeout + (delivery.timedOut ? grace : 0);
+      soonest = soonest === undefined ? at : Math.min(soonest, at);
+      if (!delivery.timedOut) break;
+    }
+    return soonest;
+  }
+}
+
+function dead(reason: DeadReason, event: EventEnvelope | undefined, code: string, message: string): Admitted {
+  return { kind: 'dead', reason, event, fault: { code, message: message.slice(0, 300), kind: 'error' } };
+}
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';

@@ -1,0 +1,83 @@
+/** One delivery while its handler runs: what the handler sees of it, and what the executor must remember. */
+import type { Entry, Tally } from '../bus/bus.ts';
+import type { EventEnvelope } from '../event.ts';
+import type { Delivery, Log } from '../plugin.ts';
+
+const tallyName = /^[a-z0-9_]{1,64}$/;
+
+export class RunningDelivery implements Delivery {
+  readonly entry: Entry;
+  readonly event: EventEnvelope;
+  readonly route: string;
+  readonly attempt: number;
+  readonly log: Log;
+  /** ms since the epoch, the bus's clock. */
+  readonly startedAt: number;
+  /** The breaker's period when it was admitted, and the probe it runs as, if it does. */
+  readonly period: number;
+  readonly probe: string | undefined;
+  /** False once the outcome is known; what the handler does afterwards changes nothing. */
+  live = true;
+  timedOut = false;
+  tallies: Tally[] | undefined;
+  // Made on first use: most handlers of quick routes never look at the signal, and a controller is not free.
+  #controller: AbortController | undefined;
+  #aborted: Error | undefined;
+
+  constructor(
+    entry: Entry,
+    event: EventEnvelope,
+    route: string,
+    log: Log,
+    startedAt: number,
+    period: number,
+    probe: string | undefined,
+  ) {
+    this.entry = entry;
+    this.event = event;
+    this.route = route;
+    this.attempt = entry.state?.attempt ?? 1;
+    this.log = log;
+    this.startedAt = startedAt;
+    this.period = period;
+    this.probe = probe;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#aborted !== undefined) this.#controller.abort(this.#aborted);
+    return this.#controller.signal;
+  }
+
+  get idempotencyKey(): string {
+    return `${this.route}:${this.event.source}:${this.event.id}`;
+  }
+
+  get traceparent(): string | undefined {
+    return this.event.traceparent;
+  }
+
+  get publishedAt(): number {
+    return this.entry.publishedAt;
+  }
+
+  get original(): string | undefined {
+    return this.entry.meta === undefined ? this.entry.body : undefined;
+  }
+
+  tally(name: string, bucket: number, key: string, by: number): void {
+    if (!tallyName.test(name))
+      throw new TypeError(`expected a tally's name to match ${tallyName}, got ${JSON.stringify(name)}`);
+    if (key.length > 400) throw new TypeError(`expected a tally's key of at most 400 characters, got ${key.length}`);
+    if (!Number.isFinite(bucket) || !Number.isFinite(by))
+      throw new TypeError(`expected finite numbers, got bucket ${bucket} and by ${by}`);
+    if (!this.live) return;
+    this.tallies ??= [];
+    this.tallies.push({ name, bucket, key, by });
+  }
+
+  abort(reason: Error): void {
+    this.#aborted = reason;
+    this.#controller?.abort(reason);
+  }
+}

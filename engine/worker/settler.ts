@@ -1,0 +1,112 @@
+/**
+ * Gathers settlements over a turn of the event loop and settles them in one call: an ack of its own for every event
+ * halves the throughput. What could not be settled because the bus did not answer is kept and tried again.
+ */
+import type { Group, SettleItem, SettleResult } from '../bus/bus.ts';
+import { encodeLine } from '../core/journal.ts';
+
+const maxBatch = 256;
+const maxCalls = 4;
+const firstPause = 100;
+const longestPause = 2_000;
+
+export interface SettlerDeps {
+  readonly group: Group;
+  /** After the bus has spoken, once per item. `full` items were kept and are tried again by the settler. */
+  readonly onSettled: (item: SettleItem, result: SettleResult) => void;
+  readonly onFault: (error: Error) => void;
+  readonly journal: boolean;
+}
+
+export class Settler {
+  #deps: SettlerDeps;
+  #items: SettleItem[] = [];
+  #rows: string[] = [];
+  #calls = 0;
+  #scheduled = false;
+  #stopped = false;
+  #unsettled = 0;
+  #idle: (() => void)[] = [];
+
+  constructor(deps: SettlerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Settlements that the bus has not confirmed yet. */
+  get unsettled(): number {
+    return this.#unsettled;
+  }
+
+  add(item: SettleItem, journalRow: string | undefined): void {
+    this.#items.push(item);
+    this.#unsettled += 1;
+    if (journalRow !== undefined && this.#deps.journal) this.#rows.push(journalRow);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  /** Resolves when everything added so far is confirmed, or given up by `stop`. */
+  drained(): Promise<void> {
+    if (this.#unsettled === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Gives up on what the bus does not take: it is redelivered after its lease. */
+  stop(): void {
+    this.#stopped = true;
+    this.#release();
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    while (this.#items.length > 0 && this.#calls < maxCalls) {
+      const items = this.#items.splice(0, maxBatch);
+      const rows = this.#rows.splice(0, maxBatch);
+      this.#calls += 1;
+      void this.#settle(items, rows.length === 0 ? undefined : encodeLine(rows)).finally(() => {
+        this.#calls -= 1;
+        if (this.#items.length > 0 && !this.#scheduled) this.#flush();
+      });
+    }
+  }
+
+  async #settle(items: readonly SettleItem[], journal: string | undefined): Promise<void> {
+    for (let pause = firstPause; !this.#stopped; pause = Math.min(pause * 2, longestPause)) {
+      try {
+        const results = await this.#deps.group.settle(items, journal);
+        this.#confirm(items, results);
+        return;
+      } catch (error) {
+        this.#deps.onFault(error as Error);
+        await new Promise((resolve) => setTimeout(resolve, pause).unref());
+      }
+    }
+  }
+
+  #confirm(items: readonly SettleItem[], results: readonly SettleResult[]): void {
+    const full: SettleItem[] = [];
+    for (let at = 0; at < items.length; at += 1) {
+      const item = items[at] as SettleItem;
+      const result = results[at] ?? 'fenced';
+      if (result === 'full') full.push(item);
+      else this.#unsettled -= 1;
+      this.#deps.onSettled(item, result);
+    }
+    if (full.length > 0) this.#tryLater(full);
+    if (this.#unsettled === 0) this.#release();
+  }
+
+  /** The DLQ is full: the letters wait here, pending and ours, until somebody makes room. */
+  #tryLater(items: readonly SettleItem[]): void {
+    setTimeout(() => {
+      if (this.#stopped) return;
+      this.#items.push(...items);
+      this.#flush();
+    }, longestPause).unref();
+  }
+
+  #release(): void {
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+}

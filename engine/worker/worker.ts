@@ -1,0 +1,360 @@
+/**
+ * One running route: a consumer, an executor and a settler around the route's group, and the loops that keep the group
+ * healthy. A worker is bound to one compiled route for its whole life; a changed route gets a new worker.
+ *
+ *   1. `start` begins reading.
+ *   2. `stop` ends reading, lets what runs finish until the deadline, hands the rest back to the group, closes the handler.
+ */
+import type { Bus, Entry, Group, SettleItem, SettleResult } from '../bus/bus.ts';
+import { closedBreaker } from '../core/breaker.ts';
+import type { Attempt, DeadReason, DeliveryState } from '../core/delivery.ts';
+import { countsAgainstTarget } from '../core/faults.ts';
+import { matchAny } from '../core/match.ts';
+import type { Fault, Outcome } from '../core/outcome.ts';
+import type { EventTypeRule, Route } from '../core/route.ts';
+import { settle } from '../core/settle.ts';
+import type { EventEnvelope } from '../event.ts';
+import type { Observer, RouteGauges } from '../observe/signals.ts';
+import type { Handler, Log } from '../plugin.ts';
+import type { BreakerGate } from './breaker-gate.ts';
+import type { BreakerBoard } from './breakers.ts';
+import { Consumer, type ConsumerDeps } from './consumer.ts';
+import { Executor } from './executor.ts';
+import { GroupLoops } from './loops.ts';
+import { attemptOf, lastWords, rowOf, unrunRow } from './records.ts';
+import type { RunningDelivery } from './running.ts';
+import { Settler } from './settler.ts';
+import { maxCrashes, type SuspectLane, suspectAfter } from './suspects.ts';
+
+export interface WorkerDeps {
+  readonly bus: Bus;
+  readonly group: Group;
+  readonly route: Route;
+  readonly handler: Handler;
+  readonly log: Log;
+  readonly eventTypes: ReadonlyMap<string, EventTypeRule>;
+  readonly breakers: BreakerBoard;
+  readonly suspects: SuspectLane;
+  readonly observer: Observer;
+  readonly random: () => number;
+  /** `failures`: rows of plain successes are left out. */
+  readonly journal: 'all' | 'failures' | 'off';
+  /** How long an entry may show no sign of life before it is taken over, ms. */
+  readonly leaseMs: number;
+}
+
+type Verdict = Parameters<ConsumerDeps['judge']>[1];
+
+export class Worker {
+  readonly route: Route;
+  #deps: WorkerDeps;
+  #executor: Executor;
+  #settler: Settler;
+  #consumer: Consumer;
+  #loops: GroupLoops;
+  #breaker: { readonly gate: BreakerGate; leave(): void } | undefined;
+  #full = false;
+
+  constructor(deps: WorkerDeps) {
+    this.#deps = deps;
+    this.route = deps.route;
+    const { route, group, bus } = deps;
+    const now = (): number => bus.now();
+    const onFault = (error: Error): void => this.#fault(error);
+    this.#breaker = deps.breakers.join(route, (from, to, ours) => this.#breakerChanged(from.kind, to.kind, ours));
+    this.#executor = new Executor({
+      route,
+      handler: deps.handler,
+      log: deps.log,
+      now,
+      wants: matchAny(route.on),
+      eventTypes: deps.eventTypes,
+      onOutcome: (delivery, outcome, endedAt) => this.#ended(delivery, outcome, endedAt),
+      onMisbehaviour: (what) => deps.observer({ kind: 'misbehaved', route, what }),
+    });
+    this.#settler = new Settler({
+      group,
+      journal: deps.journal !== 'off',
+      onSettled: (item, result) => this.#settled(item, result),
+      onFault,
+    });
+    this.#consumer = new Consumer({
+      route,
+      group,
+      executor: this.#executor,
+      gate: this.#breaker?.gate,
+      now,
+      unsettled: () => this.#settler.unsettled,
+      judge: (entry, verdict) => this.#judge(entry, verdict),
+      onFault,
+    });
+    this.#loops = new GroupLoops({
+      group,
+      leaseMs: deps.leaseMs,
+      random: deps.random,
+      held: () => [...this.#executor.entries(), ...this.#consumer.waiting(), ...this.#settling.values()],
+      owned: (id) => this.#executor.has(id) || this.#consumer.has(id) || this.#settling.has(id),
+      room: () => this.#consumer.queued < route.concurrency * 4,
+      onLost: (entries) => this.#lost(entries),
+      onReclaimed: (entries, lost) => this.#reclaimed(entries, lost),
+      onFault,
+    });
+  }
+
+  /** Settlement under way, or waiting in the suspects' lane: ours, though neither queued nor running. */
+  #settling = new Map<string, Entry>();
+
+  start(): void {
+    this.#consumer.start();
+    this.#loops.start();
+    this.#deps.observer({ kind: 'route_started', route: this.route });
+  }
+
+  gauges(): RouteGauges {
+    return {
+      route: this.route,
+      inFlight: this.#executor.inFlight,
+      queued: this.#consumer.queued,
+      held: this.#consumer.held,
+      breaker: this.#breaker?.gate.state ?? closedBreaker(0),
+    };
+  }
+
+  /** Resolves when nothing of this worker runs any more; `deadline` in ms from now. Never rejects. */
+  async stop(deadline: number): Promise<void> {
+    const end = Date.now() + deadline;
+    const rest = await this.#consumer.stop();
+    await this.#quietly(() => (rest.length === 0 ? Promise.resolve() : this.#deps.group.release(rest)));
+    await this.#drain(end);
+    await this.#handBack();
+    this.#loops.stop();
+    await this.#within(this.#settler.drained(), Math.max(end - Date.now(), 500));
+    this.#settler.stop();
+    await this.#quietly(() => this.#breaker?.gate.settled() ?? Promise.resolve());
+    this.#breaker?.leave();
+    await this.#quietly(() => this.#deps.group.close());
+    await this.#quietly(async () => this.#deps.handler.close?.());
+    this.#deps.observer({ kind: 'route_stopped', route: this.route });
+  }
+
+  async #drain(end: number): Promise<void> {
+    while (this.#executor.inFlight > 0 && Date.now() < end) await sleep(10);
+  }
+
+  /** What still runs is told to stop, gets a moment, and is given to a peer. */
+  async #handBack(): Promise<void> {
+    if (this.#executor.inFlight === 0) return;
+    this.#executor.abortAll(new Error('the engine is stopping'));
+    await sleep(50);
+    const rest = this.#executor.abandon();
+    await this.#quietly(() => (rest.length === 0 ? Promise.resolve() : this.#deps.group.release(rest)));
+  }
+
+  async #within(done: Promise<void>, ms: number): Promise<void> {
+    await Promise.race([done, sleep(ms)]);
+  }
+
+  async #quietly(act: () => Promise<unknown>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      this.#fault(error as Error);
+    }
+  }
+
+  // ── from outcome to settlement ───────────────────────────────────────────────────────────────────────────────
+
+  #ended(delivery: RunningDelivery, outcome: Outcome, endedAt: number): void {
+    const { route, observer } = this.#deps;
+    const fault = outcome.kind === 'failed' ? outcome.fault : undefined;
+    observer({
+      kind: 'attempt',
+      route,
+      eventType: delivery.event.type,
+      outcome: outcome.kind,
+      fault,
+      seconds: (endedAt - delivery.startedAt) / 1_000,
+      latency: (endedAt - delivery.publishedAt) / 1_000,
+      attempt: delivery.attempt,
+      eventId: delivery.event.id,
+    });
+    this.#tellBreaker(delivery, fault, outcome.kind === 'failed' && outcome.permanent);
+    if (outcome.kind === 'failed') this.#failed(delivery, outcome, endedAt);
+    else this.#succeeded(delivery, outcome.kind, endedAt);
+    this.#consumer.freed(fault === undefined);
+  }
+
+  #succeeded(delivery: RunningDelivery, status: 'delivered' | 'skipped', endedAt: number): void {
+    const { entry, tallies } = delivery;
+    const row = this.#deps.journal === 'all' ? rowOf(delivery, endedAt, { status }) : undefined;
+    this.#settle(
+      status === 'delivered' && tallies !== undefined
+        ? { kind: 'ack', entry, status, tallies }
+        : { kind: 'ack', entry, status },
+      row,
+    );
+  }
+
+  #failed(delivery: RunningDelivery, outcome: Extract<Outcome, { kind: 'failed' }>, endedAt: number): void {
+    const { route, random, observer } = this.#deps;
+    const { entry, event, attempt } = delivery;
+    const attempts = [...(entry.state?.attempts ?? []), attemptOf(delivery, outcome.fault, endedAt)];
+    const firstAt = attempts[0]?.at ?? delivery.startedAt;
+    const verdict = settle(outcome, attempt, route.retry, { now: endedAt, firstAt, random });
+    switch (verdict.kind) {
+      case 'ack':
+        return;
+      case 'retry': {
+        const { delayMs } = verdict;
+        const state: DeliveryState = { ...entry.state, attempt: verdict.attempt, attempts };
+        this.#settle(
+          { kind: 'retry', entry, delayMs, state },
+          rowOf(delivery, endedAt, { status: 'retry', nextAt: endedAt + delayMs, fault: outcome.fault }),
+        );
+        observer({ kind: 'retry_scheduled', route, eventId: event.id, attempt, delayMs, fault: outcome.fault });
+        this.#loops.dueIn(delayMs);
+        return;
+      }
+      case 'dead': {
+        const row = rowOf(delivery, endedAt, { status: 'dead', reason: verdict.reason, fault: outcome.fault });
+        this.#bury(entry, event, verdict.reason, outcome.fault, attempts, row);
+      }
+    }
+  }
+
+  /** Settles an entry whose handler never ran. */
+  #judge(entry: Entry, verdict: Verdict): void {
+    if (verdict.kind === 'unmatched') {
+      this.#deps.observer({ kind: 'unmatched', route: this.route, count: 1 });
+      return this.#settle({ kind: 'ack', entry, status: 'unmatched' }, undefined);
+    }
+    if (verdict.kind === 'dead') return this.#buryUnrun(entry, verdict.event, verdict.reason, verdict.fault);
+    const admitted = this.#executor.admit(entry);
+    if (admitted.kind !== 'run') return this.#judge(entry, admitted);
+    this.#buryUnrun(entry, admitted.event, 'breaker_open', {
+      code: 'breaker_open',
+      kind: 'error',
+      message: 'the circuit breaker was open, and the route says onOpen: deadLetter',
+    });
+  }
+
+  #buryUnrun(entry: Entry, event: EventEnvelope | undefined, reason: DeadReason, fault: Fault): void {
+    const row = unrunRow(entry, event, reason, fault, this.#deps.bus.now());
+    this.#bury(entry, event, reason, fault, entry.state?.attempts ?? [], row);
+  }
+
+  #bury(
+    entry: Entry,
+    event: EventEnvelope | undefined,
+    reason: DeadReason,
+    fault: Fault,
+    attempts: readonly Attempt[],
+    row: string,
+  ): void {
+    const words = lastWords(this.route, entry, event, reason, fault, attempts);
+    this.#settle({ kind: 'dead', entry, words }, row);
+  }
+
+  #settle(item: SettleItem, row: string | undefined): void {
+    this.#settling.set(item.entry.id, item.entry);
+    this.#settler.add(item, row);
+  }
+
+  #settled(item: SettleItem, result: SettleResult): void {
+    const { observer } = this.#deps;
+    const { route } = this;
+    if (result === 'full') return this.#dlqFull(true);
+    this.#settling.delete(item.entry.id);
+    if (result === 'fenced') return observer({ kind: 'fenced', route, count: 1 });
+    if (item.kind !== 'dead') return;
+    if (this.#full) this.#dlqFull(false);
+    const { words, entry } = item;
+    observer({
+      kind: 'dead_lettered',
+      route,
+      eventType: words.eventType ?? entry.stream,
+      eventId: words.eventId,
+      reason: words.reason,
+      attempts: words.attempts.length,
+      fault: words.fault,
+      latency: (this.#deps.bus.now() - entry.publishedAt) / 1_000,
+    });
+  }
+
+  #dlqFull(full: boolean): void {
+    if (this.#full === full) return;
+    this.#full = full;
+    this.#consumer.pause(full);
+    this.#deps.observer({ kind: 'dlq_full', route: this.route, full });
+  }
+
+  // ── the breaker ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  #tellBreaker(delivery: RunningDelivery, fault: Fault | undefined, permanently: boolean): void {
+    const gate = this.#breaker?.gate;
+    if (gate === undefined) return;
+    const counts = fault !== undefined && !permanently && countsAgainstTarget(fault, gate.policy.countOn);
+    const failure = counts ? `${fault.code}: ${fault.message}` : undefined;
+    if (delivery.probe === undefined) gate.report(delivery.period, failure);
+    else void gate.probed(delivery.probe, delivery.period, failure).then(() => this.#consumer.wake());
+  }
+
+  #breakerChanged(from: string, to: string, ours: boolean): void {
+    if (to === 'closed' && from !== 'closed') {
+      this.#consumer.ramp();
+      if (ours && this.route.breaker?.redriveOnClose === true) void this.#quietly(() => this.#redriveShortCircuited());
+    } else this.#consumer.wake();
+  }
+
+  async #redriveShortCircuited(): Promise<void> {
+    const { deadLetters } = this.#deps.bus;
+    const filter = { group: this.route.group, reason: 'breaker_open', limit: 500 } as const;
+    for (let letters = await deadLetters.list(filter); letters.length > 0; letters = await deadLetters.list(filter)) {
+      const back = await deadLetters.redrive(letters.map((letter) => letter.id));
+      this.#deps.observer({ kind: 'redriven', group: this.route.group, count: back.length });
+      if (back.length === 0) return;
+    }
+  }
+
+  // ── what the loops find ──────────────────────────────────────────────────────────────────────────────────────
+
+  #lost(entries: readonly Entry[]): void {
+    this.#executor.lost(entries);
+    this.#consumer.drop(entries);
+    this.#deps.observer({ kind: 'fenced', route: this.route, count: entries.length });
+  }
+
+  #reclaimed(entries: readonly Entry[], lost: readonly string[]): void {
+    const { observer } = this.#deps;
+    if (lost.length > 0) observer({ kind: 'lost', route: this.route, ids: lost });
+    if (entries.length === 0) return;
+    observer({ kind: 'reclaimed', route: this.route, count: entries.length });
+    this.#consumer.add(entries.filter((entry) => entry.starts < suspectAfter));
+    for (const entry of entries) if (entry.starts >= suspectAfter) this.#suspect(entry);
+  }
+
+  #suspect(entry: Entry): void {
+    this.#settling.set(entry.id, entry);
+    void this.#deps.suspects.run(() => this.#quietly(() => this.#runSuspect(entry)));
+  }
+
+  async #runSuspect(entry: Entry): Promise<void> {
+    const starts = entry.starts >= maxCrashes ? entry.starts : await this.#deps.group.countStart(entry);
+    this.#settling.delete(entry.id);
+    if (starts === undefined) return this.#lost([entry]);
+    if (entry.starts >= maxCrashes) {
+      const message = `expected the delivery to end, its process died or it was never settled ${entry.starts} times`;
+      const admitted = this.#executor.admit(entry);
+      const event = admitted.kind === 'run' ? admitted.event : undefined;
+      return this.#buryUnrun(entry, event, 'crash_loop', { code: 'crash_loop', kind: 'error', message });
+    }
+    this.#consumer.add([entry]);
+    while (this.#consumer.has(entry.id) || this.#executor.has(entry.id)) await sleep(5);
+  }
+
+  #fault(error: Error): void {
+    this.#deps.observer({ kind: 'bus_error', errorKind: 'worker', message: error.message });
+  }
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
