@@ -1,0 +1,127 @@
+/**
+ * The running routes. A reload is: make everything new, then swap, then drain what was replaced.
+ *
+ *   prepare(after) → handlers and groups of every route that starts or changes; fails as a whole and leaves nothing behind
+ *   commit()       → new workers read, replaced ones stop; routes that did not change are not touched
+ */
+import type { Bus, Group } from '../bus/bus.ts';
+import type { Generation, Route } from '../core/route.ts';
+import type { Observer, RouteGauges } from '../observe/signals.ts';
+import type { Handler, Log } from '../plugin.ts';
+import { BreakerBoard } from './breakers.ts';
+import { SuspectLane } from './suspects.ts';
+import { Worker } from './worker.ts';
+
+export interface RouteTableDeps {
+  readonly bus: Bus;
+  readonly observer: Observer;
+  readonly logFor: (route: Route) => Log;
+  /** Rejects when the handler cannot be made; the reload is then refused. */
+  readonly createHandler: (route: Route) => Promise<Handler>;
+  readonly journal: 'all' | 'failures' | 'off';
+  readonly leaseMs: number;
+  readonly random: () => number;
+}
+
+/** By group. `change`: same identity, another hash. */
+export interface Changes {
+  readonly start: readonly Route[];
+  readonly change: readonly Route[];
+  readonly stop: readonly string[];
+}
+
+interface Prepared {
+  readonly route: Route;
+  readonly handler: Handler;
+  readonly group: Group;
+}
+
+export class RouteTable {
+  #deps: RouteTableDeps;
+  #workers = new Map<string, Worker>();
+  #breakers: BreakerBoard;
+  #suspects = new SuspectLane();
+  #draining = new Set<Promise<void>>();
+
+  constructor(deps: RouteTableDeps) {
+    this.#deps = deps;
+    this.#breakers = new BreakerBoard({ store: deps.bus.breakers, now: () => deps.bus.now(), observer: deps.observer });
+  }
+
+  gauges(): RouteGauges[] {
+    return Array.from(this.#workers.values(), (worker) => worker.gauges());
+  }
+
+  /** Makes handlers and groups for `changes`, and returns the act that puts them in force. Rejects with the first failure. */
+  async prepare(changes: Changes, generation: Generation): Promise<(drainMs: number) => void> {
+    const prepared: Prepared[] = [];
+    try {
+      for (const route of [...changes.start, ...changes.change]) prepared.push(await this.#prepareRoute(route));
+    } catch (error) {
+      await Promise.allSettled(prepared.flatMap(({ handler, group }) => [handler.close?.(), group.close()]));
+      throw error;
+    }
+    return (drainMs) => this.#commit(prepared, changes.stop, generation, drainMs);
+  }
+
+  /** Stops every worker; resolves when all have stopped. */
+  async stop(drainMs: number): Promise<void> {
+    const workers = [...this.#workers.values()];
+    this.#workers.clear();
+    await Promise.all([...workers.map((worker) => worker.stop(drainMs)), ...this.#draining]);
+    this.#breakers.close();
+  }
+
+  async #prepareRoute(route: Route): Promise<Prepared> {
+    const handler = await this.#deps.createHandler(route);
+    try {
+      const group = await this.#deps.bus.openGroup({
+        group: route.group,
+        patterns: route.on,
+        startFrom: route.startFrom,
+        deadLetter: route.deadLetter,
+      });
+      return { route, handler, group };
+    } catch (error) {
+      await handler.close?.();
+      throw error;
+    }
+  }
+
+  /** Nothing here can fail or wait: the swap is one step of the event loop. */
+  #commit(prepared: readonly Prepared[], stop: readonly string[], generation: Generation, drainMs: number): void {
+    for (const group of stop) this.#retire(group, drainMs);
+    for (const { route, handler, group } of prepared) {
+      this.#retire(route.group, drainMs);
+      const worker = this.#worker(route, handler, group, generation);
+      this.#workers.set(route.group, worker);
+      worker.start();
+    }
+  }
+
+  #worker(route: Route, handler: Handler, group: Group, generation: Generation): Worker {
+    const { bus, observer, logFor, journal, leaseMs, random } = this.#deps;
+    return new Worker({
+      bus,
+      group,
+      route,
+      handler,
+      log: logFor(route),
+      eventTypes: generation.eventTypes,
+      breakers: this.#breakers,
+      suspects: this.#suspects,
+      observer,
+      random,
+      journal,
+      leaseMs,
+    });
+  }
+
+  #retire(group: string, drainMs: number): void {
+    const worker = this.#workers.get(group);
+    if (worker === undefined) return;
+    this.#workers.delete(group);
+    const drained = worker.stop(drainMs).finally(() => this.#draining.delete(drained));
+    this.#draining.add(drained);
+  }
+}
