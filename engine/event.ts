@@ -29,7 +29,7 @@ export interface EventEnvelope {
  * How an event rests on a bus.
  *
  * - `meta` undefined: `body` is a whole envelope in JSON.
- * - `meta.form` `event`: `body` is a JSON object that lacks `meta.attributes`; the body's own fields win.
+ * - `meta.form` `event`: `body` is a JSON object that lacks `meta.attributes`, or has null in their place.
  * - `meta.form` `data`: `body` is the data alone (JSON, or text when `datacontenttype` is not JSON);
  *   `meta.attributes` is everything else.
  */
@@ -69,7 +69,7 @@ function assemble(body: string, meta: EventMeta | undefined): unknown {
     };
   }
   const fields = parseJson(body, 'an event');
-  return isObject(fields) ? { ...meta.attributes, ...fields } : fields;
+  return isObject(fields) ? { ...fields, ...meta.attributes } : fields;
 }
 
 /**
