@@ -283,6 +283,11 @@ export interface Bus {
   /** Names of all tallies. */
   tallyNames(): Promise<readonly string[]>;
   durability(): Promise<Durability>;
+  /**
+   * Tells other processes where this engine's admin listener is, when they cannot use the store themselves: an embedded
+   * bus has one owner, and everybody else talks to it over HTTP. Absent where the store is open to all.
+   */
+  announce?(adminUrl: string): Promise<void>;
   /** Resolves when the store answers; rejects otherwise. */
   ping(): Promise<void>;
   close(): Promise<void>;
