@@ -84,8 +84,8 @@ export interface Template {
 }
 
 export interface Templates {
-  /** `escape: html` escapes every output. Throws at once on a syntax error. */
-  compile(source: string, options?: { readonly escape?: 'html' | 'none' }): Template;
+  /** Escapes every output: `html` for markup, `url` percent-encodes [none]. Throws at once on a syntax error. */
+  compile(source: string, options?: { readonly escape?: 'html' | 'url' | 'none' }): Template;
 }
 
 /** A number that the handler counts up, exported as `eventflow_plugin_<name>_total{pipeline,route}`. */
