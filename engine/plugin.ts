@@ -181,6 +181,26 @@ export const unavailable = (reason: unknown): Error => withHint(reason, { unavai
 export const badStatus = (reason: unknown, status: number, body?: string): Error =>
   withHint(reason, { kind: 'status', status, code: `http_${status}`, ...(body === undefined ? {} : { body }) });
 
+/** ms that a `Retry-After` asks for, which is seconds or an HTTP date. Undefined when there is none that can be read. */
+function retryAfterOf({ headers }: HttpResponse, now: number): number | undefined {
+  const value = headers['retry-after'];
+  if (typeof value !== 'string') return undefined;
+  if (/^\s*\d{1,9}\s*$/.test(value)) return Number(value) * 1000;
+  const date = /^[A-Z][a-z]{2,8},? /.test(value) ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+/**
+ * An HTTP answer that is no success, with its status, the start of its body and its `Retry-After`. `now` is
+ * `context.clock()`; `message` says what was expected instead.
+ */
+export function badAnswer(response: HttpResponse, now: number, message?: string): Error {
+  const { status, body } = response;
+  const error = badStatus(new Error(message ?? `expected a 2xx, got ${status}`), status, body.slice(0, 1024));
+  const wait = retryAfterOf(response, now);
+  return wait === undefined ? error : retryAfter(error, wait);
+}
+
 export const hintOf = (reason: unknown): FaultHint =>
   (typeof reason === 'object' && reason !== null ? (reason as Hinted)[hintKey] : undefined) ?? {};
 
