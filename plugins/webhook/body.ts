@@ -43,7 +43,7 @@ const binary: MakePayload = (event, delivery, scope) => {
   const attributes: Record<string, string> = {};
   for (const [name, value] of Object.entries(event)) {
     if (notAttributes.has(name) || value === null || typeof value === 'object') continue;
-    attributes[`ce-${name}`] = encodeAttribute(String(value));
+    attributes[`ce-${name}`] = encodeAttribute(String(value as string | number | boolean));
   }
   return { ...data(event, delivery, scope), attributes };
 };
