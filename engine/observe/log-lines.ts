@@ -1,0 +1,156 @@
+/** Which signal becomes which line. */
+import type { Logger } from 'pino';
+import { Repeats } from './repeats.ts';
+import type { Signal } from './signals.ts';
+
+type Of<Kind extends Signal['kind']> = Extract<Signal, { kind: Kind }>;
+
+const iso = (at: number | undefined): string | undefined => (at === undefined ? undefined : new Date(at).toISOString());
+
+export class LogLines {
+  readonly #log: Logger;
+  readonly #debug: boolean;
+  readonly #repeats = new Repeats();
+
+  constructor(log: Logger) {
+    this.#log = log;
+    this.#debug = log.isLevelEnabled('debug');
+  }
+
+  readonly observe = (signal: Signal): void => {
+    switch (signal.kind) {
+      case 'attempt':
+      case 'published':
+      case 'duplicate_suppressed':
+      case 'retry_scheduled':
+      case 'unmatched':
+      case 'fenced':
+      case 'route_started':
+      case 'route_stopped':
+        if (this.#debug) this.#detail(signal);
+        return;
+      case 'dead_lettered':
+        return this.#dead(signal);
+      case 'reclaimed':
+        return this.#log.info(
+          { route: signal.route.group, count: signal.count },
+          `took over ${signal.count} deliveries whose consumer gave no sign of life`,
+        );
+      case 'lost':
+        return this.#log.error(
+          { route: signal.route.group, ids: signal.ids },
+          `${signal.ids.length} pending deliveries are gone from the bus`,
+        );
+      case 'redriven':
+        return this.#log.info({ route: signal.group, count: signal.count }, `redrove ${signal.count} dead letters`);
+      case 'breaker':
+        return this.#breaker(signal);
+      case 'dlq_full':
+        return this.#dlqFull(signal);
+      case 'misbehaved':
+        return this.#once('warn', `misbehaved ${signal.route.group}`, signal.what, { route: signal.route.group });
+      case 'reloaded':
+        return this.#reloaded(signal);
+      case 'bus_up':
+        return this.#busUp(signal);
+      case 'bus_error':
+        return this.#once('error', `bus_error ${signal.errorKind}`, signal.message, { kind: signal.errorKind });
+      case 'durability':
+        return this.#durability(signal);
+    }
+  };
+
+  /** Held back while it says the same; the line that ends a row tells how many were held back. */
+  #once(level: 'warn' | 'error', topic: string, message: string, fields: object): void {
+    const repeated = this.#repeats.changed(topic, message);
+    if (repeated === undefined) return;
+    this.#log[level](repeated === 0 ? fields : { ...fields, repeatedBefore: repeated }, message);
+  }
+
+  #dead({ route, eventId, eventType, reason, attempts, fault }: Of<'dead_lettered'>): void {
+    this.#log.warn(
+      {
+        route: route.group,
+        handler: route.handler,
+        'event.id': eventId,
+        'event.type': eventType,
+        reason,
+        attempt: attempts,
+        code: fault.code,
+        status: fault.status,
+        error: fault.message,
+      },
+      `dead-lettered as ${reason} after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`,
+    );
+  }
+
+  #breaker({ route, key, from, to, why, until }: Of<'breaker'>): void {
+    const fields = { route: route.group, handler: route.handler, key, from, to, why, until: iso(until) };
+    if (to === 'open') this.#log.warn(fields, `circuit open: ${why}`);
+    else this.#log.info(fields, to === 'closed' ? 'circuit closed' : 'circuit half open: probing');
+  }
+
+  #dlqFull({ route, full }: Of<'dlq_full'>): void {
+    const fields = { route: route.group, maxEntries: route.deadLetter.maxEntries };
+    if (full) this.#log.error(fields, 'dead letters are full: the route is held until some are redriven or discarded');
+    else this.#log.info(fields, 'dead letters have room again: the route goes on');
+  }
+
+  #reloaded({ result, generation, hash, problems, changes }: Of<'reloaded'>): void {
+    if (result === 'rejected') {
+      const message = `reload rejected, generation ${generation} goes on`;
+      if (this.#repeats.changed('reload', problems.join('\n')) !== undefined) this.#log.error({ problems }, message);
+      return;
+    }
+    this.#repeats.forget('reload');
+    const message = result === 'changed' ? `generation ${generation} runs` : 'reload changed nothing';
+    this.#log.info({ generation, hash, ...changes }, message);
+  }
+
+  #busUp({ up, label, error }: Of<'bus_up'>): void {
+    if (!up) return this.#once('error', 'bus', `bus is down: ${error ?? 'no answer'}`, { bus: label });
+    for (const topic of ['bus', 'bus_error connection']) this.#repeats.forget(topic);
+    this.#log.info({ bus: label }, 'bus is up');
+  }
+
+  #durability({ mode, level, reason }: Of<'durability'>): void {
+    if (level === 'guaranteed') this.#log.info({ mode, durability: level }, `durability: ${mode}, verified`);
+    else
+      this.#once('warn', 'durability', `durability: best_effort. ${reason ?? ''}`.trim(), { mode, durability: level });
+  }
+
+  #detail(
+    signal: Of<
+      | 'attempt'
+      | 'published'
+      | 'duplicate_suppressed'
+      | 'retry_scheduled'
+      | 'unmatched'
+      | 'fenced'
+      | 'route_started'
+      | 'route_stopped'
+    >,
+  ): void {
+    switch (signal.kind) {
+      case 'attempt':
+      case 'retry_scheduled': {
+        const { kind, route, eventId, fault, ...fields } = signal;
+        const error = fault === undefined ? {} : { code: fault.code, status: fault.status, error: fault.message };
+        return this.#log.debug({ route: route.group, 'event.id': eventId, ...fields, ...error }, words(kind));
+      }
+      case 'published':
+      case 'duplicate_suppressed': {
+        const { kind, ...fields } = signal;
+        return this.#log.debug(fields, words(kind));
+      }
+      case 'unmatched':
+      case 'fenced':
+        return this.#log.debug({ route: signal.route.group, count: signal.count }, signal.kind);
+      case 'route_started':
+      case 'route_stopped':
+        return this.#log.debug({ route: signal.route.group, handler: signal.route.handler }, words(signal.kind));
+    }
+  }
+}
+
+const words = (kind: string): string => kind.replace('_', ' ');
