@@ -1,0 +1,92 @@
+/** A tree against a schema: diagnostics with their places. */
+import type { ErrorObject } from 'ajv';
+import type { Diagnostic, PathStep } from './diagnostic.ts';
+import { explain, type SchemaFault } from './explain.ts';
+import { diagnose, type Source } from './source.ts';
+import { nearest, suggestion } from './suggest.ts';
+import { keyPlace, nodeAt, plain, type Tree, valuePlace } from './tree.ts';
+import type { Validate, Validation } from './validator.ts';
+
+export interface Checked extends Validation {
+  readonly value: unknown;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Where a JSON pointer leads in the tree; steps into lists become numbers. */
+export function pathOf(tree: Tree, pointer: string): PathStep[] {
+  const path: PathStep[] = [];
+  for (const raw of pointer.split('/').slice(1)) {
+    const key = raw.replace(/~1/g, '/').replace(/~0/g, '~');
+    path.push(nodeAt(tree, path)?.kind === 'list' ? Number(key) : key);
+  }
+  return path;
+}
+
+function converted(text: string, types: readonly string[]): unknown {
+  if (types.includes('boolean') && /^(true|false)$/.test(text)) return text === 'true';
+  if (types.includes('integer') && /^-?\d{1,15}$/.test(text)) return Number(text);
+  if (types.includes('number') && /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text)) return Number(text);
+  return undefined;
+}
+
+/** A value that is one reference becomes a number or a boolean where the schema wants one. Tells whether any did. */
+function convertReferences(tree: Tree, errors: readonly ErrorObject[]): boolean {
+  let changed = false;
+  for (const error of errors.filter((candidate) => candidate.keyword === 'type')) {
+    const leaf = nodeAt(tree, pathOf(tree, error.instancePath));
+    if (leaf?.kind !== 'leaf' || !leaf.whole || typeof leaf.value !== 'string') continue;
+    const value = converted(leaf.value, [(error.params as { type: string | string[] }).type].flat());
+    if (value === undefined) continue;
+    leaf.value = value;
+    changed = true;
+  }
+  return changed;
+}
+
+const withoutCredentials = (text: string): string => text.replace(/:\/\/[^/@\s]+@/g, '://[secret]@');
+
+/** What stands there, in a few words. Never the value of a reference or of a secret. */
+export function shown(node: Tree | undefined, secret = false): string {
+  if (node === undefined) return 'nothing';
+  if (node.kind === 'fields') return 'a map';
+  if (node.kind === 'list') return node.items.length === 0 ? 'an empty list' : 'a list';
+  if (node.references.length > 0) return `the value of ${node.references.join(' and ')}`;
+  if (secret) return '[secret]';
+  if (node.value === null) return 'nothing';
+  if (typeof node.value !== 'string') return String(node.value);
+  const text = withoutCredentials(node.value);
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}
+
+/** Whether the value may be compared and repeated. */
+const isOpen = (node: Tree | undefined, secret: boolean): boolean =>
+  !secret && !(node?.kind === 'leaf' && node.references.length > 0);
+
+function helpFor(fault: SchemaFault, node: Tree | undefined, secret: boolean): string | undefined {
+  if (fault.candidates === undefined || (fault.at === 'value' && !isOpen(node, secret))) return fault.help;
+  const { written, words, kind } = fault.candidates;
+  if (kind !== '') return suggestion(written, words, kind);
+  const near = nearest(written, words);
+  return near === undefined ? fault.help : `did you mean ${JSON.stringify(near)}?`;
+}
+
+function locate(fault: SchemaFault, source: Source, tree: Tree, secrets: ReadonlySet<string>): Diagnostic {
+  const path = pathOf(tree, fault.pointer);
+  const node = nodeAt(tree, path);
+  const secret = secrets.has(fault.pointer);
+  const place = fault.at === 'key' ? keyPlace(tree, path) : valuePlace(tree, path);
+  const message = fault.got ? `${fault.message}, got ${shown(node, secret)}` : fault.message;
+  return diagnose(source, place, fault.code, path, message, { help: helpFor(fault, node, secret) });
+}
+
+/** Validates, turns references into the types that the schema wants, and says what does not fit. */
+export function check(source: Source, tree: Tree, validate: Validate): Checked {
+  let value = plain(tree);
+  let validation = validate(value);
+  if (convertReferences(tree, validation.errors)) {
+    value = plain(tree);
+    validation = validate(value);
+  }
+  const diagnostics = explain(validation.errors).map((fault) => locate(fault, source, tree, validation.secrets));
+  return { ...validation, value, diagnostics };
+}

@@ -1,0 +1,78 @@
+/** The pipeline schema with the options of the installed handlers in it, by `if`/`then` on `handler`. */
+import { readFileSync } from 'node:fs';
+import { fullName, type HandlerManifest, type PluginCatalog } from '../plugins/manifest.ts';
+import type { JsonSchema } from './validator.ts';
+
+type Schema = { [key: string]: unknown };
+
+// Beside the sources the schemas are two folders up; the package carries a copy at the same distance from `dist/config`.
+const readOwn = (name: string): Schema =>
+  JSON.parse(readFileSync(new URL(`../../schemas/${name}.schema.json`, import.meta.url), 'utf8')) as Schema;
+
+export const readPipelineSchema = (): JsonSchema => readOwn('pipeline');
+export const readSettingsSchema = (): JsonSchema => readOwn('settings');
+
+/** A schema that becomes part of another: what it says about itself now stands further down. */
+function rebase(value: unknown, base: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => rebase(item, base));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => {
+      const isLocal = key === '$ref' && typeof inner === 'string' && inner.startsWith('#');
+      return [key, isLocal ? `${base}${inner.slice(1)}` : rebase(inner, base)];
+    }),
+  );
+}
+
+interface Known {
+  readonly manifest: HandlerManifest;
+  /** What routes may write. */
+  readonly names: readonly string[];
+}
+
+function knownHandlers(catalog: PluginCatalog): Known[] {
+  return [...catalog.handlers].flatMap(([name, manifests]) =>
+    manifests.map((manifest) => ({
+      manifest,
+      names: manifests.length === 1 ? [name, fullName(manifest)] : [fullName(manifest)],
+    })),
+  );
+}
+
+const pointer = (name: string): string => `#/$defs/${encodeURIComponent(name).replace(/%2F/g, '~1')}`;
+
+/** Without the list of possible handlers: which handler is meant is not a question of the schema alone. */
+export function composeOptions(catalog: PluginCatalog): JsonSchema {
+  const schema = structuredClone(readPipelineSchema()) as Schema & { $defs: Record<string, Schema> };
+  const known = knownHandlers(catalog);
+  for (const { manifest, names } of known) {
+    const name = `handler.${names[0]}`;
+    const { $schema: _, $id: __, ...options } = manifest.schema;
+    schema.$defs[name] = rebase(options, pointer(name)) as Schema;
+  }
+  const branches = known.map(({ names }) => ({
+    if: { type: 'object', properties: { handler: { enum: names } }, required: ['handler'] },
+    // biome-ignore lint/suspicious/noThenProperty: a word of JSON Schema
+    then: { type: 'object', properties: { with: { $ref: pointer(`handler.${names[0]}`) } } },
+  }));
+  if (branches.length > 0) schema.$defs['route'] = { ...schema.$defs['route'], allOf: branches };
+  return schema;
+}
+
+/** For editors and `eventflow schema`: knows the names of the handlers, and the options of each. */
+export function composeSchema(catalog: PluginCatalog): JsonSchema {
+  const schema = composeOptions(catalog) as Schema & { $defs: { route: { properties: Record<string, Schema> } } };
+  const known = knownHandlers(catalog);
+  const route = schema.$defs.route;
+  route.properties['handler'] = { ...route.properties['handler'], enum: known.flatMap(({ names }) => names) };
+  const needy = known.filter(({ manifest }) => Array.isArray(manifest.schema['required']) && manifest.schema['required'].length > 0);
+  const mustHave = {
+    if: { type: 'object', properties: { handler: { enum: needy.flatMap(({ names }) => names) } }, required: ['handler'] },
+    // biome-ignore lint/suspicious/noThenProperty: a word of JSON Schema
+    then: { type: 'object', required: ['with'] },
+  };
+  const { allOf = [] } = route as { allOf?: unknown[] };
+  if (needy.length > 0) Object.assign(route, { allOf: [...allOf, mustHave] });
+  if (known.length === 0) delete route.properties['handler']['enum'];
+  return schema;
+}

@@ -1,0 +1,249 @@
+/* Generated from schemas/pipeline.schema.json by test/repo/generate-types.ts; do not edit. */
+
+export type Identifier = string;
+export type Duration = string;
+/**
+ * The name of a policy, or an inline policy, or `{ use: name, … }` with fields that win over it.
+ */
+export type RetryChoice = Identifier | Retry;
+/**
+ * Items: `timeout`, `connection`, `dns`, `error` (whatever else a handler throws), a status such as 429, or a class such as 5xx.
+ */
+export type FaultNames = (string | number)[];
+/**
+ * The name of a policy, or an inline policy, or `{ use: name, … }` with fields that win over it, or `false`: no breaker. Without the field a route has the default breaker.
+ */
+export type CircuitBreakerChoice = Identifier | false | CircuitBreaker;
+/**
+ * The name of a policy, or an inline policy, or `{ use: name, … }` with fields that win over it.
+ */
+export type DeadLetterChoice = Identifier | DeadLetter;
+/**
+ * What is known about one event type; nothing (`order.paid:`) is fine too.
+ */
+export type EventType = {
+  /**
+   * A file with the JSON Schema (2020-12) of the event's data, relative to the pipeline file.
+   */
+  schema?: string;
+  /**
+   * What happens to data that does not fit. `reject`: the publisher gets an error. `deadLetter`: accepted and dead-lettered. `warn`: accepted, counted and logged.
+   */
+  onInvalid?: 'reject' | 'deadLetter' | 'warn';
+} | null;
+
+/**
+ * A pipeline of EventFlow: routes that bind event types to handlers, with retries, circuit breakers and dead letters.
+ */
+export interface PipelineFile {
+  /**
+   * The version of the pipeline language.
+   */
+  apiVersion: 'eventflow/v1';
+  /**
+   * What this file is.
+   */
+  kind: 'Pipeline';
+  name: Identifier;
+  /**
+   * What the pipeline is for, in a sentence; shown on its dashboard.
+   */
+  description?: string;
+  /**
+   * Free words about the pipeline, such as the team that owns it; shown on dashboards and alerts.
+   */
+  labels?: {
+    /**
+     * The label's value.
+     */
+    [k: string]: string;
+  };
+  defaults?: Defaults;
+  policies?: Policies;
+  /**
+   * The catalogue of event types, by type. With one, data can be validated when it comes in, and a typo in `on` is found.
+   */
+  eventTypes?: {
+    [k: string]: EventType;
+  };
+  /**
+   * What happens with which events.
+   *
+   * @minItems 1
+   */
+  routes: [Route, ...Route[]];
+}
+/**
+ * What every route of the pipeline inherits.
+ */
+export interface Defaults {
+  timeout?: Duration;
+  /**
+   * Deliveries of a route that run at once, per engine process.
+   */
+  concurrency?: number;
+  retry?: RetryChoice;
+  circuitBreaker?: CircuitBreakerChoice;
+  deadLetter?: DeadLetterChoice;
+  maxAge?: Duration;
+  /**
+   * Where a new route starts: `new` events only, or the `beginning` of what the stream still holds.
+   */
+  startFrom?: 'new' | 'beginning';
+}
+/**
+ * When and how often a failed delivery is tried again.
+ */
+export interface Retry {
+  use?: Identifier;
+  /**
+   * How often a delivery is attempted, the first time included. After that it is dead-lettered.
+   */
+  maxAttempts?: number;
+  /**
+   * How the wait grows: `fixed`, `linear` and `exponential` start from `initialInterval`; `schedule` takes its waits from the field of that name.
+   */
+  backoff?: 'fixed' | 'linear' | 'exponential' | 'schedule';
+  initialInterval?: Duration;
+  /**
+   * By how much each wait of `backoff: exponential` is longer than the one before.
+   */
+  multiplier?: number;
+  maxInterval?: Duration;
+  /**
+   * The waits of `backoff: schedule`, in order; the last one repeats.
+   *
+   * @minItems 1
+   * @maxItems 100
+   */
+  schedule?: [Duration, ...Duration[]];
+  maxElapsed?: Duration;
+  /**
+   * How much of each wait is left to chance, so that retries do not come in waves: `none`, `equal` (the second half) or `full`.
+   */
+  jitter?: 'none' | 'equal' | 'full';
+  retryOn?: FaultNames;
+  failOn?: FaultNames;
+  retryAfterMax?: Duration;
+}
+/**
+ * When a route stops bothering a target that is down. Either `consecutiveFailures`, or `failureRatio` with `minimumCalls` and `window`.
+ */
+export interface CircuitBreaker {
+  use?: Identifier;
+  /**
+   * So many failures in a row open the breaker.
+   */
+  consecutiveFailures?: number;
+  /**
+   * Instead of `consecutiveFailures`: this share of failures within `window` opens the breaker, once there were `minimumCalls`.
+   */
+  failureRatio?: number;
+  /**
+   * With `failureRatio`: fewer calls than this say nothing.
+   */
+  minimumCalls?: number;
+  window?: Duration;
+  openFor?: Duration;
+  maxOpenFor?: Duration;
+  /**
+   * How many deliveries try whether the target is back, over all engines.
+   */
+  halfOpenProbes?: number;
+  /**
+   * Who shares the breaker: `route` alone, or all routes of the `handler`.
+   */
+  scope?: 'route' | 'handler';
+  countOn?: FaultNames;
+  /**
+   * What becomes of deliveries while the breaker is open. `hold`: they wait and spend no attempts. `deadLetter`: they go to the dead letters at once.
+   */
+  onOpen?: 'hold' | 'deadLetter';
+  /**
+   * With `onOpen: deadLetter`: when the breaker closes, the deliveries that it turned away are redriven.
+   */
+  redriveOnClose?: boolean;
+}
+/**
+ * How long deliveries that gave up are kept.
+ */
+export interface DeadLetter {
+  use?: Identifier;
+  retention?: Duration;
+  /**
+   * How many dead letters a route may have.
+   */
+  maxEntries?: number;
+  /**
+   * What happens at `maxEntries`. `pause`: the route stops until there is room. `dropOldest`: the oldest dead letter is deleted, counted and logged.
+   */
+  onFull?: 'pause' | 'dropOldest';
+}
+/**
+ * Named policies.
+ */
+export interface Policies {
+  /**
+   * Retry policies by name.
+   */
+  retry?: {
+    [k: string]: Retry;
+  };
+  /**
+   * Circuit breaker policies by name.
+   */
+  circuitBreaker?: {
+    [k: string]: CircuitBreaker;
+  };
+  /**
+   * Dead-letter policies by name.
+   */
+  deadLetter?: {
+    [k: string]: DeadLetter;
+  };
+}
+/**
+ * Event types, bound to one handler.
+ */
+export interface Route {
+  id: Identifier;
+  /**
+   * What the route is for, in a sentence.
+   */
+  description?: string;
+  /**
+   * Event types. `*` stands for one segment between dots, `**` for any number of segments.
+   *
+   * @minItems 1
+   *
+   * Items: One type or pattern.
+   */
+  on: [string, ...string[]];
+  /**
+   * A handler of an allowed plugin: its name, or `package:name` when several plugins have one of that name.
+   */
+  handler: string;
+  /**
+   * The handler's own options.
+   */
+  with?: {
+    [k: string]: unknown;
+  };
+  timeout?: Duration;
+  /**
+   * Deliveries of this route that run at once, per engine process.
+   */
+  concurrency?: number;
+  retry?: RetryChoice;
+  circuitBreaker?: CircuitBreakerChoice;
+  deadLetter?: DeadLetterChoice;
+  maxAge?: Duration;
+  /**
+   * Where the route starts when it is new: `new` events only, or the `beginning` of what the stream still holds.
+   */
+  startFrom?: 'new' | 'beginning';
+  /**
+   * A route that is not enabled is validated and does not run; its state is kept.
+   */
+  enabled?: boolean;
+}

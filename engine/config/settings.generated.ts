@@ -1,0 +1,112 @@
+/* Generated from schemas/settings.schema.json by test/repo/generate-types.ts; do not edit. */
+
+export type Listener = string;
+export type Duration = string;
+
+/**
+ * The settings of an EventFlow engine (`eventflow.yaml`). Every field has a default and an EVENTFLOW_* variable, which wins over the file.
+ */
+export interface SettingsFile {
+  /**
+   * Where events, retries and dead letters live. Variable: EVENTFLOW_BUS.
+   */
+  bus?: string;
+  /**
+   * Streams that hold several event types, where order across types matters. Every other type has a stream of its own. Variable: EVENTFLOW_STREAMS, the list as JSON.
+   */
+  streams?: Stream[];
+  /**
+   * Pipeline files, folders of them, or globs; relative to this file. Variable: EVENTFLOW_PIPELINES, separated by commas.
+   *
+   * @minItems 1
+   *
+   * Items: A file, a folder or a glob.
+   */
+  pipelines?: [string, ...string[]];
+  /**
+   * The plugins that may be loaded, and no others: package names, or folders that start with `./`. Without it: those of the first-party plugins that are installed. Variable: EVENTFLOW_PLUGINS, separated by commas.
+   *
+   * Items: A package name, or a folder that starts with `./`.
+   */
+  plugins?: string[];
+  http?: Http;
+  journal?: Journal;
+  durability?: Durability;
+  log?: Log;
+}
+/**
+ * A stream and the types that rest in it.
+ */
+export interface Stream {
+  /**
+   * The stream's name.
+   */
+  name: string;
+  /**
+   * Event types; `*` stands for one segment, `**` for any number.
+   *
+   * @minItems 1
+   *
+   * Items: One type or pattern.
+   */
+  types: [string, ...string[]];
+}
+/**
+ * The listeners, and what handlers may call.
+ */
+export interface Http {
+  listen?: Listener;
+  adminListen?: Listener;
+  egress?: Egress;
+}
+/**
+ * Which addresses handlers may call over HTTP.
+ */
+export interface Egress {
+  /**
+   * Let handlers call private and loopback addresses. Metadata addresses of clouds stay blocked. Variable: EVENTFLOW_HTTP_EGRESS_ALLOW_PRIVATE_NETWORKS.
+   */
+  allowPrivateNetworks?: boolean;
+  /**
+   * Private networks (CIDR), addresses or host names that handlers may call all the same. Variable: EVENTFLOW_HTTP_EGRESS_ALLOW, separated by commas.
+   *
+   * Items: A network such as 10.1.0.0/16, an address or a host name.
+   */
+  allow?: string[];
+}
+/**
+ * The record of every delivery and attempt.
+ */
+export interface Journal {
+  /**
+   * What is kept: `all` or nothing (`off`). Variable: EVENTFLOW_JOURNAL_KEEP.
+   */
+  keep?: 'all' | 'off';
+  retention?: Duration;
+  /**
+   * How many entries are kept at most. Variable: EVENTFLOW_JOURNAL_MAX_ENTRIES.
+   */
+  maxEntries?: number;
+}
+/**
+ * When an event counts as accepted.
+ */
+export interface Durability {
+  /**
+   * `fsync`: on disk. `replicated`: on so many `replicas` too. `none`: in the memory of the bus. Variable: EVENTFLOW_DURABILITY_MODE.
+   */
+  mode?: 'fsync' | 'replicated' | 'none';
+  /**
+   * With `mode: replicated`: how many replicas have to confirm. Variable: EVENTFLOW_DURABILITY_REPLICAS.
+   */
+  replicas?: number;
+}
+/**
+ * What the engine writes to its log.
+ */
+export interface Log {
+  /**
+   * The least important lines that are written. Variable: EVENTFLOW_LOG_LEVEL.
+   */
+  level?: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+}
