@@ -19,7 +19,6 @@ export function createAnalytics({ counters = [], file }: AnalyticsOptions, conte
 
   return {
     async handle(event, delivery) {
-      delivery.signal.throwIfAborted();
       for (const count of counts) count(event, delivery);
       if (lines === undefined) return;
       const { original } = delivery;
