@@ -299,6 +299,22 @@ export const catalogue = {
     help: 'Another process owns this bus file. Talk to it over its admin address, or stop it first.',
   },
   EF5003: { title: 'unknown bus URL', help: 'Expected `sqlite:PATH`, `sqlite::memory:` or `redis://HOST:PORT/DB`.' },
+  EF5010: {
+    title: 'the outcome of a publication is unknown',
+    help: 'The bus did not confirm in time, so the events may be stored or not. Publish the same events again, with the same ids or Idempotency-Key: those that are stored are not stored twice.',
+  },
+  EF5011: {
+    title: 'the bus refuses to write',
+    help: 'Nothing of this call was stored. Redis is out of memory (`maxmemory`), out of disk, loading, read-only, or does not permit the command; the message repeats what it said.',
+  },
+  EF5012: {
+    title: 'the bus did not answer in time',
+    help: 'The connection stands or is being made again, but no answer came within the deadline. Look at the load of the server and at the network between.',
+  },
+  EF5013: {
+    title: 'the bus server is too old',
+    help: 'EventFlow needs Redis 7.0 or later, or a Valkey of any version.',
+  },
   EF5021: {
     title: 'the bus file was written by a newer version',
     help: 'An older EventFlow cannot read this bus file. Start the version that wrote it, or name another file in `--bus`.',
@@ -312,6 +328,22 @@ export const catalogue = {
     help: 'Nothing of this call was stored. Usually the disk is full or was mounted read-only; the call can be made again.',
   },
   EF5024: { title: 'the bus is closed', help: 'The engine is stopping: open the bus again before you use it.' },
+  EF6001: {
+    title: 'the configuration does not allow a start',
+    help: 'Nothing was opened and nothing runs. Every problem is listed with its place; `eventflow validate` shows the same without starting.',
+  },
+  EF6020: {
+    title: 'the admin listener may not be public',
+    help: 'The admin listener has no authentication, so it binds loopback addresses only: `127.0.0.1`, `::1` or `localhost`. To reach it from elsewhere, put a proxy with authentication in front, or tunnel to it.',
+  },
+  EF6021: {
+    title: 'the engine cannot be reached',
+    help: 'No engine answers at the admin address. Is it running, and is the address that of its admin listener (by default `http://127.0.0.1:8788`)?',
+  },
+  EF6022: {
+    title: 'the engine answered with an error',
+    help: 'The admin listener refused the request or failed at it; the message says why.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;

@@ -29,7 +29,8 @@ export interface ExecutorDeps {
   /** The bus's clock, ms since the epoch. */
   readonly now: () => number;
   readonly wants: (type: string) => boolean;
-  readonly eventTypes: ReadonlyMap<string, EventTypeRule>;
+  /** The catalogue of the generation in force. */
+  readonly eventTypes: () => ReadonlyMap<string, EventTypeRule>;
   /** Exactly once per delivery that ran. */
   readonly onOutcome: (delivery: RunningDelivery, outcome: Outcome, endedAt: number) => void;
   readonly onMisbehaviour: (what: string) => void;
@@ -73,7 +74,7 @@ export class Executor {
     if (route.maxAge !== undefined && now() - entry.publishedAt > route.maxAge) {
       return dead('expired', event, 'expired', `expected to be delivered within ${route.maxAge} ms of its publication`);
     }
-    const rule = eventTypes.get(event.type);
+    const rule = eventTypes().get(event.type);
     if (rule?.onInvalid !== 'deadLetter' || rule.check === undefined) return { kind: 'run', event };
     const faults = rule.check(event.data);
     return faults.length === 0 ? { kind: 'run', event } : dead('invalid', event, 'invalid', faults.join('; '));

@@ -2,6 +2,8 @@
 import type { Fault, Outcome } from '../core/outcome.ts';
 import { type FaultHint, hintOf } from '../plugin.ts';
 
+type FailedOutcome = Extract<Outcome, { kind: 'failed' }>;
+
 const maxMessage = 300;
 const maxBody = 1024;
 
@@ -58,8 +60,17 @@ function describe(reason: unknown, hint: FaultHint): Fault {
   };
 }
 
-/** The outcome of an attempt that threw `reason`. Never throws itself, whatever was thrown. */
-export function failedOutcome(reason: unknown): Extract<Outcome, { kind: 'failed' }> {
+/** The outcome of an attempt that threw `reason`. Never throws itself, whatever was thrown: a getter may. */
+export function failedOutcome(reason: unknown): FailedOutcome {
+  try {
+    return hintedOutcome(reason);
+  } catch {
+    const message = 'expected an Error to be thrown, got a value that cannot be read';
+    return { kind: 'failed', permanent: false, fault: { code: 'thrown', kind: 'error', message } };
+  }
+}
+
+function hintedOutcome(reason: unknown): FailedOutcome {
   const hint = hintOf(reason);
   return {
     kind: 'failed',
@@ -69,7 +80,7 @@ export function failedOutcome(reason: unknown): Extract<Outcome, { kind: 'failed
   };
 }
 
-export const timeoutOutcome = (timeout: number): Extract<Outcome, { kind: 'failed' }> => ({
+export const timeoutOutcome = (timeout: number): FailedOutcome => ({
   kind: 'failed',
   permanent: false,
   fault: { code: 'timeout', kind: 'timeout', message: `expected the handler to end within ${timeout} ms` },

@@ -42,6 +42,7 @@ export class RouteTable {
   #breakers: BreakerBoard;
   #suspects = new SuspectLane();
   #draining = new Set<Promise<void>>();
+  #generation: Pick<Generation, 'eventTypes'> = { eventTypes: new Map() };
 
   constructor(deps: RouteTableDeps) {
     this.#deps = deps;
@@ -90,16 +91,17 @@ export class RouteTable {
 
   /** Nothing here can fail or wait: the swap is one step of the event loop. */
   #commit(prepared: readonly Prepared[], stop: readonly string[], generation: Generation, drainMs: number): void {
+    this.#generation = generation;
     for (const group of stop) this.#retire(group, drainMs);
     for (const { route, handler, group } of prepared) {
       this.#retire(route.group, drainMs);
-      const worker = this.#worker(route, handler, group, generation);
+      const worker = this.#worker(route, handler, group);
       this.#workers.set(route.group, worker);
       worker.start();
     }
   }
 
-  #worker(route: Route, handler: Handler, group: Group, generation: Generation): Worker {
+  #worker(route: Route, handler: Handler, group: Group): Worker {
     const { bus, observer, logFor, journal, leaseMs, random } = this.#deps;
     return new Worker({
       bus,
@@ -107,7 +109,7 @@ export class RouteTable {
       route,
       handler,
       log: logFor(route),
-      eventTypes: generation.eventTypes,
+      eventTypes: () => this.#generation.eventTypes,
       breakers: this.#breakers,
       suspects: this.#suspects,
       observer,

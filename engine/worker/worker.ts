@@ -32,7 +32,8 @@ export interface WorkerDeps {
   readonly route: Route;
   readonly handler: Handler;
   readonly log: Log;
-  readonly eventTypes: ReadonlyMap<string, EventTypeRule>;
+  /** The catalogue of the generation in force: a worker outlives generations that do not change its route. */
+  readonly eventTypes: () => ReadonlyMap<string, EventTypeRule>;
   readonly breakers: BreakerBoard;
   readonly suspects: SuspectLane;
   readonly observer: Observer;

@@ -51,7 +51,9 @@ function balances({ events, verification }: Facts): string[] {
 function ledgers({ events, sinks, letters }: Facts): string[] {
   const missing = (group: string, taken: ReadonlySet<string>): string[] => {
     const dead = new Set(letters.filter((letter) => letter.group === group).map((letter) => letter.eventId));
-    const lost = events.filter((event) => wanted[group]?.(event.type) === true && !taken.has(event.id) && !dead.has(event.id));
+    const lost = events.filter(
+      (event) => wanted[group]?.(event.type) === true && !taken.has(event.id) && !dead.has(event.id),
+    );
     return lost.length === 0 ? [] : [`${group}: lost ${lost.length} events, among them ${lost[0]?.id}`];
   };
   const mails = events.filter((event) => event.type === 'order.paid' || event.type === 'account.created').length - 1;
@@ -59,7 +61,9 @@ function ledgers({ events, sinks, letters }: Facts): string[] {
   return [
     ...missing('orders.warehouse', sinks.warehouse.taken),
     ...missing('accounts.crm', sinks.crm.taken),
-    ...(sinks.mail.taken.size === mails ? [] : [`expected ${mails} mails, the mail server took ${sinks.mail.taken.size}`]),
+    ...(sinks.mail.taken.size === mails
+      ? []
+      : [`expected ${mails} mails, the mail server took ${sinks.mail.taken.size}`]),
     ...(sinks.alerts.requests >= alerts ? [] : [`expected ${alerts} alerts, got ${sinks.alerts.requests}`]),
   ];
 }
@@ -68,8 +72,10 @@ function ledgers({ events, sinks, letters }: Facts): string[] {
 function story({ redriven, sinks, letters }: Facts): string[] {
   const faults: string[] = [];
   if (redriven === 0) faults.push('expected dead letters to redrive, there were none');
-  if (sinks.crm.refused === 0 || sinks.mail.refused === 0) faults.push('expected first attempts that fail, there were none');
+  if (sinks.crm.refused === 0 || sinks.mail.refused === 0)
+    faults.push('expected first attempts that fail, there were none');
   const dead = letters.map((letter) => letter.eventId);
-  if (dead.length !== 1 || dead[0] !== poison.id) faults.push(`expected the poison to be the one dead letter, got ${dead.join(', ') || 'none'}`);
+  if (dead.length !== 1 || dead[0] !== poison.id)
+    faults.push(`expected the poison to be the one dead letter, got ${dead.join(', ') || 'none'}`);
   return faults;
 }

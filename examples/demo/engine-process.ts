@@ -33,9 +33,19 @@ export function startEngine(args: readonly string[], env: Readonly<Record<string
       lines.push(line);
       const { ingest, admin } = line;
       if (line['msg'] !== 'engine is ready' || typeof ingest !== 'string' || typeof admin !== 'string') return;
-      resolve({ ingest, admin, child, lines, stop: () => (child.kill('SIGTERM'), ended) });
+      const stop = (): Promise<number | null> => {
+        child.kill('SIGTERM');
+        return ended;
+      };
+      resolve({ ingest, admin, child, lines, stop });
     });
-    void ended.then((code) => reject(new Error(`expected the engine to start, it ended with code ${code}:\n${errors}${lines.map((line) => `${line['msg']}\n`).join('')}`)));
+    void ended.then((code) =>
+      reject(
+        new Error(
+          `expected the engine to start, it ended with code ${code}:\n${errors}${lines.map((line) => `${line['msg']}\n`).join('')}`,
+        ),
+      ),
+    );
   });
 }
 

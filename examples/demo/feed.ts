@@ -35,7 +35,14 @@ function order(n: number, random: () => number): DemoEvent {
     total: Math.round(random() * 40_000) / 100,
     currency: 'EUR',
     ...(n % giftEvery === 0 ? { gift: true } : {}),
-    customer: { name, email: `${name.normalize('NFD').replace(/[^A-Za-z]/g, '').toLowerCase()}.${n}@mail.example`, country: pick(countries, random) },
+    customer: {
+      name,
+      email: `${name
+        .normalize('NFD')
+        .replace(/[^A-Za-z]/g, '')
+        .toLowerCase()}.${n}@mail.example`,
+      country: pick(countries, random),
+    },
   };
   return { id: `order-${n}`, type: 'order.paid', source: '/shop', data };
 }
@@ -43,14 +50,31 @@ function order(n: number, random: () => number): DemoEvent {
 function other(n: number, random: () => number): DemoEvent {
   const money = { payment_id: `p-${n}`, amount: Math.round(random() * 20_000) / 100, currency: 'EUR' };
   const roll = random();
-  if (roll < 0.25) return { id: `refund-${n}`, type: 'order.refunded', source: '/shop', data: { order_id: `o-${n}`, total: money.amount } };
+  if (roll < 0.25)
+    return {
+      id: `refund-${n}`,
+      type: 'order.refunded',
+      source: '/shop',
+      data: { order_id: `o-${n}`, total: money.amount },
+    };
   if (roll < 0.55) {
     const name = pick(names, random);
-    return { id: `account-${n}`, type: 'account.created', source: '/accounts', data: { name, email: `user.${n}@mail.example`, plan: pick(plans, random) } };
+    return {
+      id: `account-${n}`,
+      type: 'account.created',
+      source: '/accounts',
+      data: { name, email: `user.${n}@mail.example`, plan: pick(plans, random) },
+    };
   }
-  if (roll < 0.7) return { id: `gone-${n}`, type: 'account.deleted', source: '/accounts', data: { email: `user.${n}@mail.example` } };
+  if (roll < 0.7)
+    return { id: `gone-${n}`, type: 'account.deleted', source: '/accounts', data: { email: `user.${n}@mail.example` } };
   if (roll < 0.9) return { id: `payment-${n}`, type: 'payment.settled', source: '/payments', data: money };
-  return { id: `trouble-${n}`, type: roll < 0.96 ? 'payment.failed' : 'payment.disputed', source: '/payments', data: { ...money, reason: pick(reasons, random) } };
+  return {
+    id: `trouble-${n}`,
+    type: roll < 0.96 ? 'payment.failed' : 'payment.disputed',
+    source: '/payments',
+    data: { ...money, reason: pick(reasons, random) },
+  };
 }
 
 export function feed(count: number, seed: number): DemoEvent[] {
@@ -63,7 +87,12 @@ export const poison: DemoEvent = {
   id: 'order-poison',
   type: 'order.paid',
   source: '/shop',
-  data: { order_id: 'o-poison', total: 1, currency: 'EUR', customer: { name: 'Mallory', email: 'mallory@@mail.example', country: 'DE' } },
+  data: {
+    order_id: 'o-poison',
+    total: 1,
+    currency: 'EUR',
+    customer: { name: 'Mallory', email: 'mallory@@mail.example', country: 'DE' },
+  },
 };
 
 /** Cut off in the middle, as a crashed producer would send it. */

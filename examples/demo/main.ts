@@ -46,7 +46,8 @@ async function publish(scene: Scene, events: readonly DemoEvent[]): Promise<stri
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(events),
   });
-  if (response.status !== 202) throw new Error(`expected 202 for a batch, got ${response.status}: ${await response.text()}`);
+  if (response.status !== 202)
+    throw new Error(`expected 202 for a batch, got ${response.status}: ${await response.text()}`);
   await response.body?.cancel();
   return events.map((event) => event.id);
 }
@@ -77,13 +78,17 @@ async function outage(scene: Scene, events: readonly DemoEvent[]): Promise<void>
   scene.sinks.warehouseDown = true;
   say('the warehouse now answers 503 to everything');
   await publishAll(scene, events, 400);
-  await until('the warehouse circuit to open', 10_000, async () => ((await circuitOf(scene, 'orders.warehouse')) === 'open' ? true : undefined));
+  await until('the warehouse circuit to open', 10_000, async () =>
+    (await circuitOf(scene, 'orders.warehouse')) === 'open' ? true : undefined,
+  );
   const before = scene.sinks.warehouse.requests;
   note(`its circuit is open: ${before} requests so far; the others are delivered meanwhile`);
   await sleep(1_000);
   scene.sinks.warehouseDown = false;
   say(`the warehouse is up again; it was sent ${scene.sinks.warehouse.requests - before} requests in that second`);
-  await until('the warehouse circuit to close', 20_000, async () => ((await circuitOf(scene, 'orders.warehouse')) === 'closed' ? true : undefined));
+  await until('the warehouse circuit to close', 20_000, async () =>
+    (await circuitOf(scene, 'orders.warehouse')) === 'closed' ? true : undefined,
+  );
   note('a probe got through: its circuit is closed');
 }
 
@@ -113,7 +118,9 @@ async function hotReload(scene: Scene): Promise<void> {
   if (rejected && (await generationOf(scene)) !== before) throw new Error('expected a broken file to change nothing');
   say('orders.yaml was broken by hand ("handler: webhok"): reported, and nothing changed');
   await writeFile(file, text.replace('x-warehouse-api: "1"', 'x-warehouse-api: "2"'));
-  await until('the edited file to take effect', 10_000, async () => ((await generationOf(scene)) > before ? true : undefined));
+  await until('the edited file to take effect', 10_000, async () =>
+    (await generationOf(scene)) > before ? true : undefined,
+  );
   say('orders.yaml was edited (x-warehouse-api: "2"): in force without a restart');
 }
 
@@ -127,7 +134,8 @@ async function redrive(scene: Scene): Promise<number> {
 
 async function play(scene: Scene, count: number): Promise<Facts> {
   const events = feed(count, seed);
-  const part = (from: number, to: number): DemoEvent[] => events.slice(Math.floor(count * from), Math.floor(count * to));
+  const part = (from: number, to: number): DemoEvent[] =>
+    events.slice(Math.floor(count * from), Math.floor(count * to));
   await publishAll(scene, part(0, 0.4), 600);
   await refuseMalformed(scene);
   await publish(scene, [poison]);
@@ -140,12 +148,22 @@ async function play(scene: Scene, count: number): Promise<Facts> {
   const redriven = await redrive(scene);
   await publish(scene, events.slice(0, batch)); // Sent again by a nervous producer: the same ids make no second event.
   const verification = await settle(scene);
-  return { events: [...events, poison], redriven, verification, sinks: scene.sinks, letters: await scene.operations.deadLetters({ limit: 10_000 }) };
+  return {
+    events: [...events, poison],
+    redriven,
+    verification,
+    sinks: scene.sinks,
+    letters: await scene.operations.deadLetters({ limit: 10_000 }),
+  };
 }
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { bus: { type: 'string' }, events: { type: 'string', default: '4000' }, keep: { type: 'boolean', default: false } },
+    options: {
+      bus: { type: 'string' },
+      events: { type: 'string', default: '4000' },
+      keep: { type: 'boolean', default: false },
+    },
   });
   const began = Date.now();
   const folder = await mkdtemp(join(tmpdir(), 'eventflow-demo-'));
@@ -165,13 +183,17 @@ async function main(): Promise<number> {
     EVENTFLOW_HTTP_EGRESS_ALLOW_PRIVATE_NETWORKS: 'true',
   });
   const scene: Scene = { folder, engine, sinks, operations: remoteOperations(engine.admin) };
-  say(`engine on ${values.bus ?? 'the embedded bus'}: events to ${engine.ingest}/v1/events, metrics at ${engine.admin}/metrics`);
+  say(
+    `engine on ${values.bus ?? 'the embedded bus'}: events to ${engine.ingest}/v1/events, metrics at ${engine.admin}/metrics`,
+  );
   try {
     const facts = await play(scene, Number(values.events));
     table(facts.verification);
     const faults = check(facts);
     for (const fault of faults) say(`WRONG: ${fault}`);
-    say(`${faults.length === 0 ? 'everything is accounted for' : `${faults.length} things are not as they should be`} (${((Date.now() - began) / 1_000).toFixed(0)} s)`);
+    say(
+      `${faults.length === 0 ? 'everything is accounted for' : `${faults.length} things are not as they should be`} (${((Date.now() - began) / 1_000).toFixed(0)} s)`,
+    );
     if (values.keep) await keep(scene);
     return faults.length === 0 ? 0 : 1;
   } finally {

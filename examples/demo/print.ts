@@ -21,8 +21,21 @@ export function progress(what: string, done: number, total: number): void {
   }
 }
 
-const columns = ['accepted', 'delivered', 'skipped', 'dead', 'waiting', 'pending', 'retrying', 'due', 'discarded', 'dropped', 'residue'] as const;
-const row = (name: string, cells: readonly (string | number)[]): string => `${name.padEnd(22)}${cells.map((cell) => String(cell).padStart(10)).join('')}\n`;
+const columns = [
+  'accepted',
+  'delivered',
+  'skipped',
+  'dead',
+  'waiting',
+  'pending',
+  'retrying',
+  'due',
+  'discarded',
+  'dropped',
+  'residue',
+] as const;
+const row = (name: string, cells: readonly (string | number)[]): string =>
+  `${name.padEnd(22)}${cells.map((cell) => String(cell).padStart(10)).join('')}\n`;
 
 export function table({ groups, total }: Verification): void {
   const cells = (balance: Omit<GroupBalance, 'group'>): number[] => columns.map((column) => balance[column]);

@@ -1,0 +1,375 @@
+/**
+ * The composition root: the only file that makes buses, servers, watchers and workers out of settings, and takes them down
+ * again. Start in this order: read everything, open the bus, start the routes, then open the doors. Stop in the other:
+ * not ready, close the doors, drain the routes, close the bus.
+ */
+import { relative } from 'node:path';
+import type { Logger } from 'pino';
+import type { Bus } from './bus/bus.ts';
+import { openBus } from './bus/open.ts';
+import { formatDiagnostic, type LoadResult, loadGeneration, type Settings, watchFiles } from './config/index.ts';
+import { matchAny } from './core/match.ts';
+import type { Generation, Route } from './core/route.ts';
+import { EventFlowError } from './errors.ts';
+import { startAdmin } from './http/admin.ts';
+import type { Health, HttpDeps, Listening } from './http/deps.ts';
+import { startIngest } from './http/ingest.ts';
+import { createLog, type EngineLog } from './observe/logs.ts';
+import { createMetrics, type Metrics } from './observe/metrics.ts';
+import { type Observer, observeAll } from './observe/signals.ts';
+import { localOperations } from './operations/local.ts';
+import type { ReloadReport } from './operations/operations.ts';
+import type { Handler } from './plugin.ts';
+import { createEgress, type Egress } from './plugins/egress.ts';
+import { loadHandler } from './plugins/load.ts';
+import { findHandler, type PluginCatalog, readCatalog } from './plugins/manifest.ts';
+import { createTemplates } from './plugins/templates.ts';
+import { type BusPublisher, createPublisher, type Publisher } from './publisher.ts';
+import { Reloader } from './reload.ts';
+import { version } from './version.ts';
+import { RouteTable } from './worker/route-table.ts';
+
+export interface EngineOptions {
+  readonly settings: Settings;
+  /** Pipeline paths are relative to this folder; plugins are resolved from it. */
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Reload when a pipeline, or a file that one refers to, changes [true]. */
+  readonly watch?: boolean;
+  readonly allowEmpty?: boolean;
+  /** `undefined`: listen where the settings say. `false`: no listener. */
+  readonly ingest?: false;
+  readonly admin?: false;
+  /** An open bus instead of `settings.bus`; the engine does not close it. */
+  readonly bus?: Bus;
+  /** How long a delivery may show no sign of life before another engine takes it, ms [30,000]. */
+  readonly leaseMs?: number;
+  /** Where log lines go [stdout]. */
+  readonly logTo?: { write(line: string): void };
+  /** Sees every signal, after metrics and log. */
+  readonly observer?: Observer;
+}
+
+export interface Engine {
+  /** Base URLs, with the real port. */
+  readonly addresses: { readonly ingest: string | undefined; readonly admin: string | undefined };
+  readonly bus: Bus;
+  readonly publisher: Publisher;
+  readonly log: Logger;
+  generation(): { readonly number: number; readonly generation: Generation };
+  reload(): Promise<ReloadReport>;
+  /** Resolves when everything has ended. `graceMs`: how long what runs may go on [25,000]. Calling it twice is fine. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+/** The pipelines or settings are wrong at start: EF6001. `problems` has every printed diagnostic. */
+export class ConfigError extends EventFlowError {
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super('EF6001', problems.join('\n\n'));
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+const defaultLease = 30_000;
+const reloadDrain = 25_000;
+const trimPause = 5_000;
+
+/** Rejects with {@link ConfigError} (nothing runs then) or `EF5xxx` when the bus cannot be opened. */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const engine = new RunningEngine(options);
+  try {
+    await engine.start();
+    return engine;
+  } catch (error) {
+    await engine.stop(0);
+    throw error;
+  }
+}
+
+class RunningEngine implements Engine {
+  #options: EngineOptions;
+  #catalog: PluginCatalog;
+  #secrets: readonly string[] = [];
+  #wantedBy = new Map<string, number>();
+  #log: EngineLog;
+  #metrics: Metrics;
+  #observer: Observer;
+  #egress: Egress;
+  #bus: Bus | undefined;
+  #publisher: BusPublisher | undefined;
+  #table: RouteTable | undefined;
+  #reloader: Reloader | undefined;
+  #watcher: ReturnType<typeof watchFiles> | undefined;
+  #trimmer: NodeJS.Timeout | undefined;
+  #ingest: Listening | undefined;
+  #admin: Listening | undefined;
+  #ready = false;
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    const { settings, cwd } = options;
+    const { catalog, diagnostics } = readCatalog(settings.plugins, cwd);
+    if (diagnostics.length > 0) throw new ConfigError(diagnostics.map((diagnostic) => formatDiagnostic(diagnostic)));
+    this.#catalog = catalog;
+    const destination = options.logTo === undefined ? {} : { destination: options.logTo };
+    this.#log = createLog({ level: settings.log.level, secrets: () => this.#secrets, ...destination });
+    this.#metrics = createMetrics({
+      bus: () => this.#bus,
+      gauges: () => this.#table?.gauges() ?? [],
+      version,
+      plugins: () => this.#plugins(),
+    });
+    this.#observer = observeAll([
+      this.#metrics.observer,
+      this.#log.observer,
+      ...(options.observer === undefined ? [] : [options.observer]),
+    ]);
+    this.#egress = createEgress(settings.http.egress);
+  }
+
+  get bus(): Bus {
+    return started(this.#bus);
+  }
+
+  get publisher(): Publisher {
+    return started(this.#publisher);
+  }
+
+  get log(): Logger {
+    return this.#log.log;
+  }
+
+  get addresses(): Engine['addresses'] {
+    return { ingest: this.#ingest?.address, admin: this.#admin?.address };
+  }
+
+  generation(): { readonly number: number; readonly generation: Generation } {
+    const reloader = started(this.#reloader);
+    return { number: reloader.number, generation: reloader.generation };
+  }
+
+  reload(): Promise<ReloadReport> {
+    return started(this.#reloader).reload();
+  }
+
+  async start(): Promise<void> {
+    // What is wrong with the files is said before anything is opened: a broken start leaves no trace.
+    const first = await this.#load();
+    if (!first.ok) throw new ConfigError(first.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic)));
+    this.#bus = await this.#openBus();
+    const durability = await this.#bus.durability();
+    this.#observer({ kind: 'durability', ...durability });
+    this.#publisher = createPublisher(
+      { bus: this.#bus },
+      { eventTypes: () => started(this.#reloader).generation.eventTypes, observer: this.#observer },
+    );
+    await this.#startRoutes();
+    await this.#listen();
+    this.#watch(first.files);
+    this.#trimmer = setInterval(() => void this.#trim(), trimPause).unref();
+    this.#ready = true;
+    const { generation, number } = this.generation();
+    this.log.info(
+      {
+        ...this.addresses,
+        bus: this.#bus.label,
+        durability: durability.level,
+        generation: number,
+        pipelines: generation.pipelines.map((pipeline) => pipeline.name),
+        routes: running(generation).length,
+      },
+      'engine is ready',
+    );
+  }
+
+  stop(graceMs = 25_000): Promise<void> {
+    this.#stopping ??= this.#stop(graceMs);
+    return this.#stopping;
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    this.#ready = false;
+    await this.#watcher?.close();
+    clearInterval(this.#trimmer);
+    await this.#ingest?.close(Math.min(graceMs, 5_000));
+    await this.#publisher?.close();
+    await this.#table?.stop(graceMs);
+    await this.#admin?.close(500);
+    this.#metrics.close();
+    await this.#egress.close();
+    if (this.#options.bus === undefined) await this.#bus?.close();
+  }
+
+  async #openBus(): Promise<Bus> {
+    const { settings, bus } = this.#options;
+    if (bus !== undefined) return bus;
+    return openBus(settings.bus, {
+      streams: settings.streams,
+      prefix: settings.prefix,
+      journal: {
+        ...settings.journal,
+        keep: settings.journal.keep === 'off' ? 'off' : 'all',
+        retentionMs: settings.journal.retention,
+      },
+      durability: settings.durability,
+      onFault: ({ kind, message }) => this.#observer({ kind: 'bus_error', errorKind: kind, message }),
+    });
+  }
+
+  async #startRoutes(): Promise<void> {
+    const { settings, leaseMs } = this.#options;
+    this.#table = new RouteTable({
+      bus: this.bus,
+      observer: this.#observer,
+      logFor: (route) => this.#log.logFor(route),
+      createHandler: (route) => this.#createHandler(route),
+      journal: settings.journal.keep,
+      leaseMs: leaseMs ?? defaultLease,
+      random: Math.random,
+    });
+    this.#reloader = new Reloader({
+      load: () => this.#load(),
+      table: this.#table,
+      observer: this.#observer,
+      drainMs: reloadDrain,
+      allowEmpty: this.#options.allowEmpty ?? false,
+      onSwap: (generation, number) => this.#swapped(generation, number),
+      onFiles: (files) => this.#watcher?.update(files),
+    });
+    const report = await this.#reloader.reload();
+    if (report.result === 'rejected') throw new ConfigError(report.problems);
+  }
+
+  async #load(): Promise<LoadResult> {
+    const { settings, cwd, env } = this.#options;
+    const loaded = await loadGeneration({ paths: settings.pipelines, catalog: this.#catalog, env, cwd });
+    // Kept from before as well: a route of the old generation may still be draining, and writes to the log.
+    if (loaded.ok) this.#secrets = [...new Set([...this.#secrets, ...loaded.secrets])];
+    return loaded;
+  }
+
+  #swapped(generation: Generation, number: number): void {
+    this.#wantedBy.clear();
+    this.#metrics.setGeneration(generation, number, Date.now());
+  }
+
+  async #createHandler(route: Route): ReturnType<typeof loadedHandler> {
+    return loadedHandler(route, this.#catalog, {
+      http: this.#egress,
+      templates: createTemplates(),
+      log: (of) => this.#log.logFor(of),
+      clock: Date.now,
+      counter: (name, help, of) => this.#metrics.counter(name, help, of),
+    });
+  }
+
+  async #listen(): Promise<void> {
+    const { settings, ingest, admin } = this.#options;
+    const deps = this.#httpDeps();
+    if (admin !== false) {
+      this.#admin = await startAdmin(deps, settings.http.adminListen);
+      await this.bus.announce?.(this.#admin.address);
+    }
+    if (ingest !== false) this.#ingest = await startIngest(deps, settings.http.listen);
+  }
+
+  #httpDeps(): HttpDeps {
+    const bus = this.bus;
+    return {
+      bus,
+      publisher: started(this.#publisher),
+      generation: () => this.generation().generation,
+      generationNumber: () => this.generation().number,
+      routeCount: (type) => this.#routeCount(type),
+      operations: localOperations(bus),
+      metrics: this.#metrics,
+      health: () => this.#health(),
+      reload: () => this.reload(),
+      version,
+      observer: this.#observer,
+    };
+  }
+
+  #routeCount(type: string): number {
+    const known = this.#wantedBy.get(type);
+    if (known !== undefined) return known;
+    const count = running(this.generation().generation).filter((route) => matchAny(route.on)(type)).length;
+    if (this.#wantedBy.size < 10_000) this.#wantedBy.set(type, count);
+    return count;
+  }
+
+  async #health(): Promise<Health> {
+    const reach = await this.bus.ping().then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    const durability = await this.bus.durability().catch(() => undefined);
+    return {
+      ready: this.#ready && reach === undefined,
+      checks: [
+        {
+          name: 'engine',
+          ok: this.#ready,
+          detail: this.#ready ? `generation ${this.generation().number}` : 'starting or stopping',
+        },
+        { name: 'bus', ok: reach === undefined, detail: reach ?? this.bus.label },
+        {
+          name: 'durability',
+          ok: true,
+          detail: [durability?.level ?? 'unknown', durability?.reason].filter(Boolean).join(': '),
+        },
+      ],
+    };
+  }
+
+  #watch(files: readonly string[]): void {
+    if (this.#options.watch === false) return;
+    const { settings, cwd } = this.#options;
+    this.#watcher = watchFiles({ paths: settings.pipelines, cwd, files, onChange: () => void this.reload() });
+  }
+
+  async #trim(): Promise<void> {
+    try {
+      await this.bus.trim();
+    } catch (error) {
+      this.#observer({ kind: 'bus_error', errorKind: 'trim', message: (error as Error).message });
+    }
+  }
+
+  #plugins(): { name: string; version: string }[] {
+    const all = [...this.#catalog.handlers.values()].flat();
+    return [...new Map(all.map(({ plugin, version: of }) => [plugin, { name: plugin, version: of }])).values()];
+  }
+}
+
+const running = (generation: Generation): Route[] => [...generation.routes.values()].filter((route) => route.enabled);
+
+function started<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error('expected the engine to be started, it is not');
+  return part;
+}
+
+async function loadedHandler(
+  route: Route,
+  catalog: PluginCatalog,
+  deps: Parameters<typeof loadHandler>[2],
+): Promise<Handler> {
+  const choice = findHandler(catalog, `${route.plugin}:${route.handler}`);
+  if (choice.kind !== 'found')
+    throw new Error(`expected a plugin with the handler ${route.handler}, ${route.plugin} has none`);
+  const { manifest } = choice;
+  const source = {
+    plugin: manifest.plugin,
+    folder: manifest.folder,
+    entry: `./${relative(manifest.folder, manifest.entry)}`,
+  };
+  const loaded = await loadHandler(route, source, deps);
+  void loaded.check().then((result) => {
+    if (!result.ok)
+      deps.log(route).warn({ error: result.error.message }, 'the target of this route does not answer yet');
+  });
+  return { handle: (event, delivery) => loaded.handler.handle(event, delivery), close: () => loaded.close() };
+}

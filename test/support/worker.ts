@@ -1,0 +1,125 @@
+/** A worker on the memory bus around a handler given inline, and everything that a test wants to see of it. */
+
+import type { Bus, BusOptions, GroupStats } from '../../engine/bus/bus.ts';
+import { openSqliteBus } from '../../engine/bus/sqlite/bus.ts';
+import type { EventTypeRule, Route } from '../../engine/core/route.ts';
+import { storeEnvelope } from '../../engine/event.ts';
+import type { Signal } from '../../engine/observe/signals.ts';
+import type { Delivery, EventEnvelope, Handler, Log } from '../../engine/plugin.ts';
+import { BreakerBoard } from '../../engine/worker/breakers.ts';
+import { SuspectLane } from '../../engine/worker/suspects.ts';
+import { Worker } from '../../engine/worker/worker.ts';
+import { eventually } from './eventually.ts';
+import { routeOf } from './policies.ts';
+
+export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export interface Bench {
+  readonly bus: Bus;
+  readonly worker: Worker;
+  readonly signals: Signal[];
+  publish(...ids: readonly string[]): Promise<void>;
+  publishRaw(body: string, type?: string): Promise<void>;
+  stats(): Promise<GroupStats>;
+  /** Waits until nothing waits, runs or retries. */
+  atRest(ms?: number): Promise<GroupStats>;
+  kinds(kind: Signal['kind']): Signal[];
+  close(): Promise<void>;
+}
+
+export interface BenchOptions {
+  readonly route?: Partial<Route>;
+  readonly handle: (event: EventEnvelope, delivery: Delivery) => unknown;
+  readonly close?: () => Promise<void>;
+  readonly bus?: Bus;
+  readonly busOptions?: BusOptions;
+  readonly eventTypes?: ReadonlyMap<string, EventTypeRule>;
+  readonly leaseMs?: number;
+  readonly breakers?: BreakerBoard;
+}
+
+let counter = 0;
+
+export async function startWorker(options: BenchOptions): Promise<Bench> {
+  const bus = options.bus ?? (await openSqliteBus('sqlite::memory:', options.busOptions ?? {}));
+  const route = routeOf(options.route);
+  const signals: Signal[] = [];
+  const observer = (signal: Signal): void => {
+    signals.push(signal);
+  };
+  const group = await bus.openGroup({
+    group: route.group,
+    patterns: route.on,
+    startFrom: route.startFrom,
+    deadLetter: route.deadLetter,
+  });
+  const breakers = options.breakers ?? new BreakerBoard({ store: bus.breakers, now: () => bus.now(), observer });
+  const handler = {
+    handle: options.handle,
+    ...(options.close === undefined ? {} : { close: options.close }),
+  } as Handler;
+  const worker = new Worker({
+    bus,
+    group,
+    route,
+    handler,
+    log: silent,
+    eventTypes: () => options.eventTypes ?? new Map(),
+    breakers,
+    suspects: new SuspectLane(),
+    observer,
+    random: Math.random,
+    journal: 'all',
+    leaseMs: options.leaseMs ?? 30_000,
+  });
+  worker.start();
+  const type = route.on[0]?.replaceAll('*', 'any') ?? 'order.paid';
+  const publishRaw = async (body: string, as = type): Promise<void> => {
+    counter += 1;
+    const key = `raw-${counter}`;
+    await bus.publish([{ type: as, event: { body, meta: undefined }, dedupeKey: key, fingerprint: key, eventId: key }]);
+  };
+  const stats = async (): Promise<GroupStats> => {
+    const found = await bus.groupStats(route.group);
+    if (found === undefined) throw new Error(`no group ${route.group}`);
+    return found;
+  };
+  return {
+    bus,
+    worker,
+    signals,
+    publishRaw,
+    stats,
+    async publish(...ids) {
+      await bus.publish(
+        ids.map((id) => {
+          const event = {
+            specversion: '1.0',
+            id,
+            source: '/test',
+            type,
+            time: '2026-01-01T00:00:00Z',
+            data: { id },
+          } as const;
+          return { type, event: storeEnvelope(event), dedupeKey: id, fingerprint: id, eventId: id };
+        }),
+      );
+    },
+    atRest: (ms = 10_000) =>
+      eventually(
+        'the route to come to rest',
+        async () => {
+          const now = await stats();
+          const waiting = now.lag.reduce((sum, lag) => sum + lag.entries, 0);
+          return waiting + now.pending + now.retrying + now.due === 0 ? now : undefined;
+        },
+        ms,
+      ),
+    kinds: (kind) => signals.filter((signal) => signal.kind === kind),
+    async close() {
+      await worker.stop(1_000);
+      breakers.close();
+      if (options.bus === undefined) await bus.close();
+    },
+  };
+}
