@@ -32,7 +32,7 @@ export function classify(origin: string, error: Error & { code?: string }): Erro
   const code = error.code ?? error.name;
   if (dnsCode.test(code)) return withHint(wrap(origin, error, code, ''), { kind: 'dns', code });
   if (tlsCode.test(code)) return withHint(wrap(origin, error, code, 'TLS: '), { kind: 'connection', code: 'tls' });
-  if (code.startsWith('HPE_')) {
+  if (error.name === 'HTTPParserError') {
     return withHint(wrap(origin, error, code, 'no HTTP: '), { kind: 'connection', code: 'bad_answer' });
   }
   if (connectionCodes.has(code)) return withHint(wrap(origin, error, code, ''), { kind: 'connection', code });
