@@ -1,0 +1,101 @@
+/** Opens the database file: alone, durable, and with this version's tables. */
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { EventFlowError } from '../../errors.ts';
+import { lockFile, readOwner } from './owner.ts';
+import { migrate } from './schema.ts';
+
+export type Row = Readonly<Record<string, never>>;
+
+/** A connection and its prepared statements, by their text. */
+export class Database {
+  readonly db: DatabaseSync;
+  #statements = new Map<string, StatementSync>();
+  #synchronous = '';
+
+  constructor(db: DatabaseSync) {
+    this.db = db;
+  }
+
+  sql(text: string): StatementSync {
+    let statement = this.#statements.get(text);
+    if (statement === undefined) {
+      statement = this.db.prepare(text);
+      this.#statements.set(text, statement);
+    }
+    return statement;
+  }
+
+  /** `FULL` waits for the disk at each commit. `NORMAL` survives the death of the process, not that of the machine. */
+  synchronous(level: 'FULL' | 'NORMAL'): void {
+    if (level === this.#synchronous) return;
+    this.db.exec(`PRAGMA synchronous = ${level}`);
+    this.#synchronous = level;
+  }
+
+  /** First column of the first row. */
+  value(text: string): unknown {
+    return Object.values(this.db.prepare(text).get() ?? {})[0];
+  }
+}
+
+/**
+ * Throws `EF5002` when another process has the file, `EF5021` when it is of a newer version, `EF5022` when it cannot be
+ * opened for any other reason.
+ */
+export async function openDatabase(path: string): Promise<Database> {
+  const { DatabaseSync: Connection } = await importQuietly();
+  let db: DatabaseSync | undefined;
+  try {
+    if (path !== ':memory:') await mkdir(dirname(path), { recursive: true });
+    db = new Connection(path, { timeout: 0 });
+    db.exec(pragmas);
+    db.exec('BEGIN IMMEDIATE; COMMIT');
+    migrate(db, path);
+    return new Database(db);
+  } catch (error) {
+    db?.close();
+    throw await explain(error, path);
+  }
+}
+
+// Exclusive: the second process is kept out by the system, and SQLite needs no shared memory.
+const pragmas = `
+  PRAGMA locking_mode = EXCLUSIVE;
+  PRAGMA journal_mode = WAL;
+  PRAGMA fullfsync = ON;
+  PRAGMA wal_autocheckpoint = 4000;
+  PRAGMA cache_size = -16384;
+  PRAGMA temp_store = MEMORY;
+`;
+
+async function explain(error: unknown, path: string): Promise<unknown> {
+  if (error instanceof EventFlowError) return error;
+  const { message, errcode } = error as Error & { errcode?: number };
+  if (errcode !== undefined && (errcode & 0xff) === busy) return inUse(path, error);
+  const text = `expected ${path} to be a SQLite file that this process can read and write, got "${message}": check the path, its permissions and the disk`;
+  return new EventFlowError('EF5022', text, { cause: error });
+}
+
+const busy = 5;
+
+async function inUse(path: string, cause: unknown): Promise<EventFlowError> {
+  const owner = await readOwner(path);
+  const who = owner === undefined ? `a process that is not named in ${lockFile(path)}` : `process ${owner.pid}`;
+  const instead = owner?.admin === undefined ? 'stop it first' : `talk to it at ${owner.admin}, or stop it first`;
+  return new EventFlowError('EF5002', `expected to own the bus file ${path}, but ${who} has it: ${instead}`, { cause });
+}
+
+/** Node 22 warns that its SQLite is experimental; that one warning says nothing to a user of the bus. */
+async function importQuietly(): Promise<typeof import('node:sqlite')> {
+  const { emitWarning } = process;
+  process.emitWarning = ((warning: string | Error, ...rest: never[]) => {
+    if (!String(warning).includes('SQLite is an experimental feature')) emitWarning.call(process, warning, ...rest);
+  }) as typeof process.emitWarning;
+  try {
+    return await import('node:sqlite');
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}

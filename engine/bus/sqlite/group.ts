@@ -1,0 +1,100 @@
+/** One consumer's door to its group. */
+import type { Entry, Group, GroupSpec, Reclaimed, SettleItem, SettleResult } from '../bus.ts';
+import type { Commits } from './commits.ts';
+import type { Database } from './database.ts';
+import type { Journal } from './journal.ts';
+import { Leases } from './leases.ts';
+import { Reader } from './reader.ts';
+import { Settler } from './settler.ts';
+import { type GroupState, type State, wake } from './state.ts';
+import { groupStats } from './stats.ts';
+
+export interface GroupParts {
+  readonly database: Database;
+  readonly commits: Commits;
+  readonly state: State;
+  readonly journal: Journal;
+  readonly group: GroupState;
+  readonly policy: GroupSpec['deadLetter'];
+  /** Ends every wait: the bus closes. */
+  readonly closing: AbortSignal;
+}
+
+export class SqliteGroup implements Group {
+  readonly name: string;
+  readonly #parts: GroupParts;
+  readonly #reader: Reader;
+  readonly #settler: Settler;
+  readonly #leases: Leases;
+  readonly #closing = new AbortController();
+
+  constructor(parts: GroupParts) {
+    const { database, commits, state, group } = parts;
+    this.name = group.name;
+    this.#parts = parts;
+    this.#reader = new Reader(database, commits, group, this);
+    this.#settler = new Settler({ ...parts, holder: this });
+    this.#leases = new Leases(database, commits, state, group, this);
+  }
+
+  async read(limit: number, signal: AbortSignal): Promise<readonly Entry[]> {
+    const { closing } = this.#parts;
+    return this.#reader.read(limit, AbortSignal.any([signal, closing, this.#closing.signal]));
+  }
+
+  async settle(items: readonly SettleItem[], journal: string | undefined): Promise<readonly SettleResult[]> {
+    return items.length === 0 ? [] : this.#settler.settle(items, journal);
+  }
+
+  async extend(entries: readonly Entry[]): Promise<readonly Entry[]> {
+    this.#parts.commits.assertOpen();
+    return this.#leases.extend(entries);
+  }
+
+  async release(entries: readonly Entry[]): Promise<void> {
+    if (entries.length > 0) await this.#leases.release(entries);
+  }
+
+  async promote(limit: number): Promise<number> {
+    const { database, commits, group } = this.#parts;
+    if (!this.#someDue()) return 0;
+    return commits.run('quick', (transaction) => {
+      const { changes } = database
+        .sql(
+          `UPDATE later SET phase = 1 WHERE id IN
+             (SELECT id FROM later WHERE grp = ? AND phase = 0 AND due <= ? ORDER BY due, id LIMIT ?)`,
+        )
+        .run(group.id, Date.now(), limit);
+      if (changes !== 0) group.due = true;
+      transaction.onCommit(() => wake(group));
+      return Number(changes);
+    });
+  }
+
+  #someDue(): boolean {
+    const { database, commits, group } = this.#parts;
+    commits.assertOpen();
+    const first = database.sql('SELECT min(due) AS due FROM later WHERE grp = ? AND phase = 0').get(group.id)?.['due'];
+    return typeof first === 'number' && first <= Date.now();
+  }
+
+  async reclaim(minIdleMs: number, limit: number, owned: (id: string) => boolean): Promise<Reclaimed> {
+    this.#parts.commits.assertOpen();
+    return this.#leases.reclaim(minIdleMs, limit, owned);
+  }
+
+  countStart(entry: Entry): Promise<number | undefined> {
+    return this.#leases.countStart(entry);
+  }
+
+  async stats(): ReturnType<Group['stats']> {
+    this.#parts.commits.assertOpen();
+    return groupStats(this.#parts.database, this.#parts.group);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    if (!this.#parts.closing.aborted) await this.#leases.releaseAll();
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * The tables. Ids of entries are one number, `stream * span + n`: the rows of a stream lie together and in order, so
+ * that a read is a range scan and needs no second index. Stream 0 stands for the `later` table, so that one pending
+ * table serves both.
+ */
+import type { DatabaseSync } from 'node:sqlite';
+import { EventFlowError } from '../../errors.ts';
+
+/** Entries that a stream can hold over its whole life; leaves 2^17 streams in a safe integer. */
+export const span = 2 ** 36;
+
+const version = 1;
+
+const tables = `
+  -- base: the highest n that was trimmed away
+  CREATE TABLE stream (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, base INTEGER NOT NULL) STRICT;
+  CREATE TABLE entry (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL, meta TEXT) STRICT;
+
+  -- Keys of two windows, each in a table of its own: forgetting a window empties a table and needs no index on time.
+  CREATE TABLE dedupe0 (key TEXT PRIMARY KEY, at INTEGER NOT NULL, entry INTEGER NOT NULL, fingerprint TEXT NOT NULL,
+    event TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE dedupe1 (key TEXT PRIMARY KEY, at INTEGER NOT NULL, entry INTEGER NOT NULL, fingerprint TEXT NOT NULL,
+    event TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  -- Which of the two is being filled, and since when.
+  CREATE TABLE dedupe_window (current INTEGER NOT NULL, since INTEGER NOT NULL) STRICT;
+  INSERT INTO dedupe_window VALUES (0, 0);
+
+  -- left_streams: accepted entries of streams that the group does not read any more
+  CREATE TABLE grp (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, patterns TEXT NOT NULL, activated INTEGER NOT NULL,
+    retention INTEGER NOT NULL, left_streams INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,
+    skipped INTEGER NOT NULL DEFAULT 0, unmatched INTEGER NOT NULL DEFAULT 0, dead INTEGER NOT NULL DEFAULT 0,
+    redriven INTEGER NOT NULL DEFAULT 0, discarded INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0,
+    retries INTEGER NOT NULL DEFAULT 0) STRICT;
+  -- start: the n before the first entry that reached the group; next: the n that is read next
+  CREATE TABLE cursor (grp INTEGER NOT NULL, stream INTEGER NOT NULL, start INTEGER NOT NULL, next INTEGER NOT NULL,
+    PRIMARY KEY (grp, stream)) STRICT, WITHOUT ROWID;
+  CREATE TABLE pending (grp INTEGER NOT NULL, id INTEGER NOT NULL, starts INTEGER NOT NULL,
+    PRIMARY KEY (grp, id)) STRICT, WITHOUT ROWID;
+
+  -- Retries and redrives. phase 0: waits for due; 1: due; 2: handed out
+  CREATE TABLE later (id INTEGER PRIMARY KEY, grp INTEGER NOT NULL, phase INTEGER NOT NULL, due INTEGER NOT NULL,
+    stream TEXT NOT NULL, origin TEXT NOT NULL, published INTEGER NOT NULL, body TEXT NOT NULL, meta TEXT,
+    state TEXT NOT NULL) STRICT;
+  CREATE INDEX later_due ON later (grp, phase, due);
+  CREATE TABLE dead (id INTEGER PRIMARY KEY AUTOINCREMENT, grp INTEGER NOT NULL, at INTEGER NOT NULL,
+    reason TEXT NOT NULL, event TEXT, type TEXT, stream TEXT NOT NULL, origin TEXT NOT NULL, published INTEGER NOT NULL,
+    body TEXT NOT NULL, meta TEXT, words TEXT NOT NULL) STRICT;
+  CREATE INDEX dead_grp ON dead (grp);
+  CREATE INDEX dead_event ON dead (event);
+
+  CREATE TABLE journal (n INTEGER PRIMARY KEY, at INTEGER NOT NULL, grp INTEGER NOT NULL, line TEXT NOT NULL) STRICT;
+  CREATE TABLE tally (name TEXT NOT NULL, bucket INTEGER NOT NULL, key TEXT NOT NULL, sum REAL NOT NULL,
+    PRIMARY KEY (name, bucket, key)) STRICT, WITHOUT ROWID;
+  CREATE TABLE breaker (key TEXT PRIMARY KEY, version INTEGER NOT NULL, state TEXT NOT NULL) STRICT, WITHOUT ROWID;
+`;
+
+/** Makes the tables in a new file. Throws `EF5021` for a file of a newer version. */
+export function migrate(db: DatabaseSync, path: string): void {
+  const found = Number(Object.values(db.prepare('PRAGMA user_version').get() ?? {})[0]);
+  if (found > version) {
+    const message = `expected a bus file of schema ${version} or older, got schema ${found}, in ${path}: start the EventFlow version that wrote it, or name another file`;
+    throw new EventFlowError('EF5021', message);
+  }
+  if (found === version) return;
+  db.exec(`BEGIN IMMEDIATE; ${tables} PRAGMA user_version = ${version}; COMMIT`);
+}
