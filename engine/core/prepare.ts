@@ -9,6 +9,7 @@ import { checkAttributes, checkId, checkRequired, type TimeLimits } from './attr
 import { IngestFault } from './ingest-fault.ts';
 import { syntaxErrorAt } from './json-syntax.ts';
 import { findHazard, type JsonPiece, mayHideHazard, measure } from './json-text.ts';
+import type { EventTypeRule } from './route.ts';
 
 export interface EventLimits extends TimeLimits {
   /** Of one event as sent, UTF-8. */
@@ -51,6 +52,7 @@ export interface Prepared {
   readonly data: unknown;
   /** The publisher gave an id or a key, so that a repeat will be recognised. */
   readonly repeatable: boolean;
+  readonly idempotencyKey: string | undefined;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -154,6 +156,7 @@ function assemble({ given, added, data, event, print }: Parts, intake: Intake): 
     source,
     data,
     repeatable: given.id != null || intake.idempotencyKey !== undefined,
+    idempotencyKey: intake.idempotencyKey,
   };
 }
 
@@ -230,4 +233,22 @@ export function readIdempotencyKey(header: string): string {
   const key = quoted?.[1] ?? header;
   checkId('Idempotency-Key', key);
   return key;
+}
+
+/** Judges the data by the catalogue. Returns warnings. Throws `invalid_data` when the rule is to reject. */
+export function checkData(prepared: Prepared, rule: EventTypeRule | undefined): readonly string[] {
+  const faults = rule?.check?.(prepared.data) ?? [];
+  if (rule === undefined || faults.length === 0) return [];
+  switch (rule.onInvalid) {
+    case 'reject':
+      throw new IngestFault(
+        'invalid_data',
+        `expected data that fits the schema of ${rule.type}, got ${faults.length} faults: ${faults.slice(0, 3).join('; ')}`,
+        faults.map((detail) => ({ detail })),
+      );
+    case 'warn':
+      return faults;
+    case 'deadLetter':
+      return [];
+  }
 }

@@ -1,0 +1,103 @@
+/** What requests to the admin listener ask for, read and checked. Throws `bad_request`. Pure. */
+import { parseTime } from '../core/attributes.ts';
+import type { DeadReason } from '../core/delivery.ts';
+import { IngestFault } from '../core/ingest-fault.ts';
+import type { DeadLetterFilter, RedriveRequest } from '../operations/operations.ts';
+
+const reasons: ReadonlySet<string> = new Set<DeadReason>([
+  'exhausted',
+  'permanent',
+  'expired',
+  'invalid',
+  'undecodable',
+  'crash_loop',
+  'route_removed',
+  'breaker_open',
+]);
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function wrong(place: string, expected: string, got: unknown): never {
+  const shown = JSON.stringify(got)?.slice(0, 60) ?? 'nothing';
+  throw new IngestFault('bad_request', `${place}: expected ${expected}, got ${shown}`);
+}
+
+function textIn(fields: Fields, name: string): string | undefined {
+  const value = fields[name];
+  if (value === undefined) return undefined;
+  return typeof value === 'string' && value !== '' ? value : wrong(name, 'a string', value);
+}
+
+function limitIn(fields: Fields, fallback: number, max: number): number {
+  const value = fields['limit'];
+  if (value === undefined) return fallback;
+  const limit = Number(value);
+  return Number.isInteger(limit) && limit >= 1 && limit <= max ? limit : wrong('limit', `1 to ${max}`, value);
+}
+
+const filterNames: readonly string[] = ['group', 'reason', 'eventId', 'eventType', 'limit'];
+
+/** From a query string or a JSON object. A name that is none is an error: a filter that is not applied redrives too much. */
+export function readFilter(fields: Fields, fallbackLimit: number, maxLimit: number): DeadLetterFilter {
+  for (const name of Object.keys(fields)) {
+    if (!filterNames.includes(name)) wrong('filter', `one of ${filterNames.join(', ')}`, name);
+  }
+  const group = textIn(fields, 'group');
+  const reason = textIn(fields, 'reason');
+  const eventId = textIn(fields, 'eventId');
+  const eventType = textIn(fields, 'eventType');
+  if (reason !== undefined && !reasons.has(reason)) wrong('reason', `one of ${[...reasons].join(', ')}`, reason);
+  return {
+    ...(group === undefined ? {} : { group }),
+    ...(reason === undefined ? {} : { reason: reason as DeadReason }),
+    ...(eventId === undefined ? {} : { eventId }),
+    ...(eventType === undefined ? {} : { eventType }),
+    limit: limitIn(fields, fallbackLimit, maxLimit),
+  };
+}
+
+const isObject = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isTexts = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string');
+
+function readObject(body: Buffer | undefined): Fields {
+  try {
+    const value: unknown = JSON.parse(body?.toString('utf8') ?? '');
+    if (isObject(value)) return value;
+  } catch {
+    // Falls through: text that is no JSON is answered like a value that is no object.
+  }
+  return wrong('body', 'a JSON object', body?.toString('utf8').slice(0, 40));
+}
+
+/** `{ dryRun, ids }` or `{ dryRun, filter }`. Both or neither is an error, and so is a `dryRun` that is not said. */
+export function readRedrive(body: Buffer | undefined): RedriveRequest {
+  const { dryRun, ids, filter } = readObject(body);
+  if (typeof dryRun !== 'boolean') wrong('dryRun', 'true or false', dryRun);
+  if ((ids === undefined) === (filter === undefined)) wrong('body', 'either ids or filter', { ids, filter });
+  if (filter !== undefined) {
+    return {
+      dryRun,
+      filter: readFilter(isObject(filter) ? filter : wrong('filter', 'an object', filter), 1000, 100_000),
+    };
+  }
+  return isTexts(ids) && ids.length <= 10_000 ? { dryRun, ids } : wrong('ids', 'at most 10,000 strings', ids);
+}
+
+function timeIn(query: Fields, name: string, fallback: number): number {
+  const value = query[name];
+  if (value === undefined) return fallback;
+  const text = String(value);
+  const at = /^\d{1,15}$/.test(text) ? Number(text) : parseTime(text);
+  return at ?? wrong(name, 'ms since the epoch or a time in RFC 3339', value);
+}
+
+const dayMs = 86_400_000;
+
+/** `from` ≤ bucket < `to`, ms since the epoch; the last 24 hours unless told. */
+export function readRange(query: Fields, now: number): { readonly from: number; readonly to: number } {
+  const to = timeIn(query, 'to', now);
+  return { from: timeIn(query, 'from', to - dayMs), to };
+}

@@ -1,0 +1,3 @@
+export { localOperations } from './local.ts';
+export type * from './operations.ts';
+export { remoteOperations, remoteReload } from './remote.ts';

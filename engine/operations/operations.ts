@@ -1,0 +1,140 @@
+/** What people do with a running system, whichever side of an admin listener they sit on. Plain JSON values throughout. */
+import type { DeadLetterFilter, GroupStats } from '../bus/bus.ts';
+import type { BreakerState } from '../core/breaker.ts';
+import type { DeadLetter, DeadReason } from '../core/delivery.ts';
+import type { Fault } from '../core/outcome.ts';
+
+export type { DeadLetterFilter } from '../bus/bus.ts';
+
+export type RedriveRequest = {
+  /** Counts only; nothing is sent again. */
+  readonly dryRun: boolean;
+} & (
+  | { readonly ids: readonly string[] }
+  | {
+      /** All of these, oldest first; `limit` bounds how many. */
+      readonly filter: DeadLetterFilter;
+    }
+);
+
+export interface RedriveReport {
+  readonly dryRun: boolean;
+  /** Letters that were found. */
+  readonly matched: number;
+  /** The same by group. */
+  readonly byGroup: Readonly<Record<string, number>>;
+  /** Ids that went back to their routes; empty in a dry run. */
+  readonly redriven: readonly string[];
+  /** Ids that were asked for and are no dead letters (any more). */
+  readonly missing: readonly string[];
+}
+
+/** `waiting`: nothing has been settled yet. `unknown`: the route wants the type, and the journal says nothing. */
+export type DeliveryStatus = 'delivered' | 'skipped' | 'retrying' | 'dead' | 'waiting' | 'unknown';
+
+export interface TimelineAttempt {
+  readonly attempt: number;
+  /** Start, ms since the epoch. */
+  readonly at: number;
+  readonly ms: number;
+  readonly outcome: 'delivered' | 'skipped' | 'failed';
+  readonly fault: Fault | undefined;
+}
+
+export interface TimelineDelivery {
+  readonly group: string;
+  readonly status: DeliveryStatus;
+  /** In the order in which they began. */
+  readonly attempts: readonly TimelineAttempt[];
+  /** Of the newest failed attempt. */
+  readonly lastFault: Fault | undefined;
+  /** When the next attempt is due, ms since the epoch. */
+  readonly nextAt: number | undefined;
+  readonly deadReason: DeadReason | undefined;
+  readonly deadLetterId: string | undefined;
+  /** Of the newest thing known, ms since the epoch. */
+  readonly updatedAt: number | undefined;
+}
+
+export interface Timeline {
+  readonly eventId: string;
+  readonly eventType: string | undefined;
+  readonly publishedAt: number | undefined;
+  /** By group, sorted. Empty: the journal and the dead letters know nothing of this event. */
+  readonly deliveries: readonly TimelineDelivery[];
+}
+
+export interface Circuit {
+  readonly key: string;
+  readonly state: BreakerState['kind'];
+  readonly why: string | undefined;
+  /** When it opened, ms since the epoch; undefined unless open. */
+  readonly since: number | undefined;
+  /** ms since the epoch; undefined unless open. */
+  readonly nextProbeAt: number | undefined;
+  /** Counted in the closed state. */
+  readonly failures: number;
+}
+
+export interface RouteStatus {
+  readonly group: string;
+  readonly patterns: readonly string[];
+  readonly streams: readonly string[];
+  readonly activatedAt: number;
+  readonly stats: GroupStats;
+}
+
+/**
+ * The conservation law of one group: accepted = delivered + skipped + unmatched + waiting + pending + retrying + due +
+ * dead + discarded + dropped + residue.
+ */
+export interface GroupBalance {
+  readonly group: string;
+  readonly accepted: number;
+  readonly delivered: number;
+  readonly skipped: number;
+  readonly unmatched: number;
+  readonly waiting: number;
+  readonly pending: number;
+  readonly retrying: number;
+  readonly due: number;
+  /** At rest now. */
+  readonly dead: number;
+  readonly discarded: number;
+  readonly dropped: number;
+  /** What is missing (above 0) or too much (below). 0 at rest. */
+  readonly residue: number;
+  /** False: a lag is a lower bound, so the residue is no proof. */
+  readonly exact: boolean;
+}
+
+export interface Verification {
+  readonly groups: readonly GroupBalance[];
+  /** Sums of all groups. */
+  readonly total: Omit<GroupBalance, 'group'>;
+}
+
+/** Rejects with `EF5xxx` when the bus, and with `EF6021` when the engine cannot be reached. */
+export interface Operations {
+  deadLetters(filter: DeadLetterFilter): Promise<readonly DeadLetter[]>;
+  deadLetter(id: string): Promise<DeadLetter | undefined>;
+  redrive(request: RedriveRequest): Promise<RedriveReport>;
+  timeline(eventId: string): Promise<Timeline>;
+  circuits(): Promise<readonly Circuit[]>;
+  routes(): Promise<readonly RouteStatus[]>;
+  verify(): Promise<Verification>;
+}
+
+export interface ReloadReport {
+  readonly result: 'changed' | 'unchanged' | 'rejected';
+  /** Number of the generation that runs afterwards. */
+  readonly generation: number;
+  readonly hash: string;
+  /** Printed diagnostics, when rejected. */
+  readonly problems: readonly string[];
+  readonly changes: {
+    readonly started: readonly string[];
+    readonly changed: readonly string[];
+    readonly stopped: readonly string[];
+  };
+}
