@@ -104,7 +104,7 @@ export const table = [
     labels: perRoute,
     unit: 'short',
     scope: 'engine',
-    alerts: [],
+    alerts: ['EventFlowNothingMoves'],
   },
 
   // ── what waits and what runs ───────────────────────────────────────────────────────────────────────────────────

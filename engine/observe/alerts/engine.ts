@@ -1,0 +1,58 @@
+/** Alerts about the engines and the bus, whatever the pipelines are. */
+import { by, highest, type Scope, select, within } from '../promql.ts';
+import { type AlertRule, minutes } from './rule.ts';
+
+const everywhere: Scope = { matchers: [], range: '5m' };
+const engine = ['job', 'instance'] as const;
+
+export const engineAlerts = (): readonly AlertRule[] => [
+  {
+    alert: 'EventFlowEngineAbsent',
+    expr: `absent(${select('eventflow_build_info', everywhere)})`,
+    pendingFor: minutes(5),
+    keepFiringFor: minutes(1),
+    severity: 'critical',
+    summary: 'No engine answers.',
+    description:
+      'Prometheus has had no numbers from any engine for 5 minutes: events are accepted by nobody, or nobody is watched.',
+  },
+  {
+    alert: 'EventFlowBusDown',
+    expr: `${highest('eventflow_bus_up', engine, everywhere)} == 0`,
+    pendingFor: minutes(1),
+    keepFiringFor: minutes(1),
+    severity: 'critical',
+    summary: 'The bus does not answer an engine.',
+    description: 'Engine {{ $labels.instance }} gets no answer from its bus: it accepts no events and delivers none.',
+  },
+  {
+    alert: 'EventFlowConfigReloadFailed',
+    expr: `${highest('eventflow_config_last_reload_successful', engine, everywhere)} == 0`,
+    pendingFor: minutes(5),
+    keepFiringFor: 0,
+    severity: 'warning',
+    summary: 'The pipelines on disk are refused.',
+    description:
+      'Engine {{ $labels.instance }} goes on with the pipelines from before; `eventflow validate` shows what is wrong with the new ones.',
+  },
+  {
+    alert: 'EventFlowGenerationsDiffer',
+    expr: `${by('count', ['job'], by('count', ['job', 'hash'], select('eventflow_config_info', everywhere)))} > 1`,
+    pendingFor: minutes(15),
+    keepFiringFor: 0,
+    severity: 'warning',
+    summary: 'Engines run different pipelines.',
+    description:
+      '{{ $value }} different generations run in job {{ $labels.job }}: some engine did not get the files, or refused them.',
+  },
+  {
+    alert: 'EventFlowDurabilityBestEffort',
+    expr: `${highest('eventflow_bus_durability', [...engine, 'mode'], within(everywhere, 'mode!="none"'))} == 0`,
+    pendingFor: minutes(5),
+    keepFiringFor: 0,
+    severity: 'warning',
+    summary: 'Accepted events may not survive a crash of the bus.',
+    description:
+      'Engine {{ $labels.instance }} could not verify what durability mode {{ $labels.mode }} promises; its log says which setting of the bus to change.',
+  },
+];

@@ -1,0 +1,23 @@
+/** One alert rule, and the words that every rule has. */
+
+export type Severity = 'critical' | 'warning' | 'info';
+
+export interface AlertRule {
+  readonly alert: string;
+  readonly expr: string;
+  /** ms. */
+  readonly pendingFor: number;
+  /** ms; keeps an alert that comes and goes from paging each time. */
+  readonly keepFiringFor: number;
+  readonly severity: Severity;
+  /** One sentence that is the same for every instance of the alert. */
+  readonly summary: string;
+  /** What this instance says; a Prometheus template. */
+  readonly description: string;
+}
+
+export const minutes = (count: number): number => count * 60_000;
+export const hours = (count: number): number => minutes(count * 60);
+
+/** `orders.receipt`, from the labels of the alert. */
+export const thisRoute = '{{ $labels.pipeline }}.{{ $labels.route }}';
