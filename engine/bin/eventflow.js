@@ -12,12 +12,11 @@ if (major < 22 || (major === 22 && minor < 22)) {
 // In a checkout the sources run as they are; an installed package has been compiled.
 const source = new URL('../cli/main.ts', import.meta.url);
 if (!import.meta.url.includes('/node_modules/') && existsSync(source)) {
-  const { registerHooks } = await import('node:module');
-  registerHooks({
-    resolve: (specifier, context, next) =>
-      next(specifier, { ...context, conditions: ['eventflow-source', ...context.conditions] }),
-  });
-  await import(fileURLToPath(source));
+  const { spawnSync } = await import('node:child_process');
+  const args = ['--conditions=eventflow-source', fileURLToPath(source), ...process.argv.slice(2)];
+  // Taking the place of this process leaves nobody in between who would have to pass on signals.
+  if (typeof process.execve === 'function') process.execve(process.execPath, [process.execPath, ...args], process.env);
+  process.exitCode = spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 70;
 } else {
   await import(new URL('../dist/cli/main.js', import.meta.url).href);
 }

@@ -62,7 +62,8 @@ function testFiles(wanted: readonly string[]): readonly string[] {
   const all = globSync('test/**/*.test.ts');
   if (wanted.length === 0) return all.filter((file) => !apart.some((name) => file.startsWith(`test/${name}/`))).sort();
   const picked = all.filter((file) => wanted.some((want) => file === want || file.startsWith(`test/${want}/`)));
-  if (picked.length === 0) throw new Error(`expected \`checks\`, a folder of test/ or test files, got ${wanted.join(' ')}`);
+  if (picked.length === 0)
+    throw new Error(`expected \`checks\`, a folder of test/ or test files, got ${wanted.join(' ')}`);
   return picked.sort();
 }
 
