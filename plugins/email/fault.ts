@@ -10,7 +10,11 @@ interface SmtpError extends Error {
 /** Of the server as a whole, not of this message: shutting down, or logins fail for now. */
 const downCodes = new Set([421, 454]);
 
-function byCode(error: SmtpError): Error {
+/** What was said about this message: its sender, its recipients or its content. */
+const messageCodes = new Set(['EENVELOPE', 'EMESSAGE']);
+
+/** What went wrong before there was a message: it says something about the server only. */
+function connectionFault(error: SmtpError): Error {
   switch (error.code) {
     case 'EDNS':
       return withHint(error, { kind: 'dns', code: 'EDNS' });
@@ -22,12 +26,21 @@ function byCode(error: SmtpError): Error {
     case 'ESOCKET':
     case 'EPROTOCOL':
       return withHint(error, { kind: 'connection', code: error.code });
-    case 'EENVELOPE':
-    case 'EMESSAGE':
-      return permanent(withHint(error, { code: error.code }));
     default:
       return error;
   }
+}
+
+function messageFault(error: SmtpError): Error {
+  const { responseCode: status, response, code = 'EMESSAGE' } = error;
+  if (status === undefined) return permanent(withHint(error, { code }));
+  const said = withHint(error, {
+    code: `smtp_${status}`,
+    status,
+    ...(response === undefined ? {} : { body: response }),
+  });
+  if (downCodes.has(status)) return unavailable(said);
+  return status >= 500 ? permanent(said) : said;
 }
 
 /**
@@ -37,10 +50,7 @@ function byCode(error: SmtpError): Error {
 export function smtpFault(reason: unknown): Error {
   if (!(reason instanceof Error)) return new Error(String(reason));
   const error = reason as SmtpError;
-  const status = error.responseCode;
   if (error.code === 'EAUTH') return unavailable(withHint(error, { code: 'smtp_auth' }));
-  if (status === undefined || status < 400) return byCode(error);
-  const said = withHint(error, { code: `smtp_${status}`, status, ...(error.response ? { body: error.response } : {}) });
-  if (downCodes.has(status)) return unavailable(said);
-  return status >= 500 ? permanent(said) : said;
+  const isSaid = messageCodes.has(error.code ?? '') || downCodes.has(error.responseCode ?? 0);
+  return isSaid ? messageFault(error) : connectionFault(error);
 }

@@ -16,7 +16,11 @@ export function createNotification(options: NotificationOptions, context: Handle
       const scope = { event, delivery: { attempt, route, idempotencyKey } };
       const response = await context.http.request(address, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', 'idempotency-key': encodeURI(idempotencyKey.toWellFormed()), ...authorization },
+        headers: {
+          'content-type': 'application/json',
+          'idempotency-key': encodeURI(idempotencyKey.toWellFormed()),
+          ...authorization,
+        },
         body: JSON.stringify(channel.payload(message(scope), endpoint)),
         timeout: context.timeout,
         signal,
