@@ -1,0 +1,255 @@
+/** The bus on Redis 7.0 or later: connections, and what hangs on them. */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { streamOf } from '../../core/match.ts';
+import { EventFlowError } from '../../errors.ts';
+import type {
+  Bus,
+  BusOptions,
+  Durability,
+  Group,
+  GroupInfo,
+  GroupSpec,
+  GroupStats,
+  JournalLine,
+  Publication,
+  PublishResult,
+  Tally,
+} from '../bus.ts';
+import { readJournal, readTallies, readTallyNames } from './books.ts';
+import { RedisBreakers } from './breakers.ts';
+import { ServerClock } from './clock.ts';
+import { Connection, type ConnectionSpec } from './connection.ts';
+import { RedisDeadLetters } from './dead-letters.ts';
+import { checkDurability } from './durability.ts';
+import { FaultLog, faultKind } from './faults.ts';
+import { RedisGroup } from './group.ts';
+import { readStats } from './group-stats.ts';
+import { keepHouse } from './housekeeping.ts';
+import { Keys } from './keys.ts';
+import { Membership } from './membership.ts';
+import { Publisher } from './publisher.ts';
+import { Reader } from './reader.ts';
+import { Registry } from './registry.ts';
+import { parseTarget, type Target } from './target.ts';
+
+const publishDeadlineMs = 2_000;
+const commandDeadlineMs = 10_000;
+const hour = 3_600_000;
+const defaults = {
+  prefix: 'ef',
+  dedupeWindowMs: 10 * 60_000,
+  retentionMs: 24 * hour,
+  journal: { keep: 'all', retentionMs: 24 * hour, maxEntries: 100_000 },
+  durability: { mode: 'fsync' },
+} as const;
+
+/**
+ * Opens the bus at `redis://[user:password@]host:port/db` or `rediss://…`.
+ * Rejects with EF5001 when nobody answers there, EF5003 for another URL, EF5013 for a server before 7.0.
+ */
+export async function openRedisBus(url: string, options: BusOptions): Promise<Bus> {
+  const bus = new RedisBus(parseTarget(url), options);
+  try {
+    await bus.start();
+  } catch (error) {
+    await bus.close();
+    throw error;
+  }
+  return bus;
+}
+
+class RedisBus implements Bus {
+  readonly label: string;
+  readonly breakers: RedisBreakers;
+  readonly deadLetters: RedisDeadLetters;
+  readonly #options: BusOptions;
+  readonly #target: Target;
+  readonly #name: string;
+  readonly #faults: FaultLog;
+  readonly #keys: Keys;
+  readonly #commands: Connection;
+  readonly #publishing: Connection;
+  readonly #registry: Registry;
+  readonly #clock: ServerClock;
+  readonly #publisher: Publisher;
+  readonly #groups = new Set<RedisGroup>();
+  #opened = 0;
+  #closed = false;
+
+  constructor(target: Target, options: BusOptions) {
+    this.label = target.label;
+    this.#target = target;
+    this.#options = options;
+    this.#name = options.consumer ?? `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+    this.#faults = new FaultLog(options.onFault);
+    this.#keys = new Keys(options.prefix ?? defaults.prefix);
+    this.#commands = new Connection(this.#connectionSpec('commands', commandDeadlineMs, 5_000));
+    this.#publishing = new Connection(this.#connectionSpec('publisher', publishDeadlineMs, 3_000));
+    this.#registry = new Registry(this.#commands, this.#keys, this.#faults);
+    this.#clock = new ServerClock(this.#commands);
+    this.#publisher = this.#newPublisher();
+    this.breakers = new RedisBreakers(this.#commands, this.#keys);
+    this.deadLetters = new RedisDeadLetters(this.#commands, this.#keys, this.#registry);
+  }
+
+  async start(): Promise<void> {
+    await Promise.all([this.#commands.connect(), this.#publishing.connect()]);
+    await this.#assertVersion();
+    await this.#registry.start();
+    await this.#clock.start();
+    const { level, reason } = await this.durability();
+    if (level === 'best_effort') this.#faults.report('durability', 'other', `durability is best effort: ${reason}`);
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  publish(items: readonly Publication[]): Promise<readonly PublishResult[]> {
+    return this.#publisher.publish(items);
+  }
+
+  async openGroup(spec: GroupSpec): Promise<Group> {
+    const membership = new Membership(
+      {
+        commands: this.#commands,
+        keys: this.#keys,
+        registry: this.#registry,
+        rules: this.#options.streams ?? [],
+        now: () => this.now(),
+      },
+      spec,
+    );
+    await membership.open();
+    this.#opened += 1;
+    const consumer = `${this.#name}-${this.#opened}`;
+    const reader = new Reader({ target: this.#target, name: `eventflow:${spec.group}`, faults: this.#faults });
+    const stopFollowing = this.#registry.onChange(() => void this.#follow(membership, group));
+    const group: RedisGroup = new RedisGroup({
+      name: spec.group,
+      consumer,
+      commands: this.#commands,
+      reader,
+      keys: this.#keys,
+      faults: this.#faults,
+      journalMax: this.#journalMax(),
+      deadLetter: spec.deadLetter,
+      restore: () => membership.restore(),
+      onClose: () => {
+        stopFollowing();
+        this.#groups.delete(group);
+      },
+    });
+    this.#groups.add(group);
+    group.setStreams(membership.streams);
+    await reader.connect();
+    // Streams may have appeared while the group was opened.
+    await this.#follow(membership, group);
+    return group;
+  }
+
+  groups(): Promise<readonly GroupInfo[]> {
+    return this.#registry.infos();
+  }
+
+  async groupStats(group: string): Promise<GroupStats | undefined> {
+    if ((await this.#registry.group(group)) === undefined) return undefined;
+    return await readStats(this.#commands, this.#keys, group, await this.#registry.joined(group));
+  }
+
+  async streams(): Promise<readonly { readonly name: string; readonly entries: number }[]> {
+    const names = await this.#streamNames();
+    return await Promise.all(
+      names.map(async (name) => ({
+        name,
+        entries: (await this.#commands.call('XLEN', [this.#keys.stream(name).events])) as number,
+      })),
+    );
+  }
+
+  trim(): Promise<number> {
+    return keepHouse({
+      commands: this.#commands,
+      keys: this.#keys,
+      registry: this.#registry,
+      rules: this.#options.streams ?? [],
+      now: () => this.now(),
+      retentionMs: this.#options.retentionMs ?? defaults.retentionMs,
+      journalRetentionMs: this.#options.journal?.retentionMs ?? defaults.journal.retentionMs,
+    });
+  }
+
+  async *journal(): AsyncIterable<JournalLine> {
+    yield* readJournal(this.#commands, this.#keys, await this.#streamNames());
+  }
+
+  async tallies(name: string, from: number, to: number): Promise<readonly Tally[]> {
+    return await readTallies(this.#commands, this.#keys, await this.#streamNames(), name, from, to);
+  }
+
+  async tallyNames(): Promise<readonly string[]> {
+    return await readTallyNames(this.#commands, this.#keys, await this.#streamNames());
+  }
+
+  durability(): Promise<Durability> {
+    return checkDurability(this.#commands, this.#options.durability ?? defaults.durability);
+  }
+
+  async ping(): Promise<void> {
+    await this.#commands.call('PING', []);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.allSettled([...this.#groups].map((group) => group.close()));
+    this.#registry.close();
+    this.#clock.close();
+    this.#publishing.close();
+    this.#commands.close();
+  }
+
+  #connectionSpec(name: string, deadlineMs: number, silenceMs: number): ConnectionSpec {
+    return { target: this.#target, name: `eventflow:${name}`, faults: this.#faults, deadlineMs, silenceMs };
+  }
+
+  /** 0: nothing is written. */
+  #journalMax(): number {
+    const { keep, maxEntries } = this.#options.journal ?? defaults.journal;
+    return keep === 'off' ? 0 : maxEntries;
+  }
+
+  #newPublisher(): Publisher {
+    const durability = this.#options.durability ?? defaults.durability;
+    return new Publisher({
+      connection: this.#publishing,
+      keys: this.#keys,
+      streamOf: streamOf(this.#options.streams ?? []),
+      register: (streams) => this.#registry.register(streams),
+      windowMs: this.#options.dedupeWindowMs ?? defaults.dedupeWindowMs,
+      replicas: durability.mode === 'replicated' ? (durability.replicas ?? 1) : 0,
+    });
+  }
+
+  async #assertVersion(): Promise<void> {
+    const info = (await this.#commands.call('INFO', ['server'])) as string;
+    const version = /^redis_version:(.*)$/m.exec(info)?.[1]?.trim() ?? 'unknown';
+    if (Number.parseInt(version, 10) >= 7) return;
+    throw new EventFlowError('EF5013', `expected Redis 7.0 or later at ${this.label}, got ${version}`);
+  }
+
+  /** All that are known anywhere, sorted. */
+  async #streamNames(): Promise<readonly string[]> {
+    await this.#registry.refresh();
+    return [...this.#registry.streams].sort();
+  }
+
+  async #follow(membership: Membership, group: RedisGroup): Promise<void> {
+    try {
+      if (await membership.follow()) group.setStreams(membership.streams);
+    } catch (error) {
+      this.#faults.report(`follow ${group.name}`, faultKind(error as Error), (error as Error).message);
+    }
+  }
+}

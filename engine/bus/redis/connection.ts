@@ -1,0 +1,215 @@
+/**
+ * A connection for commands and scripts: waits for the server instead of queueing without bound, answers within its
+ * deadline, and speaks in errors of the catalogue.
+ *
+ * Facts about ioredis 6.0.0 that shaped it: only `socketTimeout` notices a half-open link; what was sent when a link
+ * broke is sent again, so everything sent must bear repetition; its own offline queue has no bound.
+ */
+import { Command, type CommonRedisOptions, Redis, type RedisOptions } from 'ioredis';
+import { EventFlowError } from '../../errors.ts';
+import { type FaultLog, faultKind } from './faults.ts';
+import type { Script } from './scripts.ts';
+import type { Target } from './target.ts';
+
+export type Argument = string | number;
+/** Null: buffers. */
+type Encoding = 'utf8' | null;
+
+export interface ConnectionSpec {
+  readonly target: Target;
+  readonly name: string;
+  readonly faults: FaultLog;
+  /** How long a call may take, waiting for the server included, ms. */
+  readonly deadlineMs: number;
+  /** Longest silence of the server while an answer is due, ms. */
+  readonly silenceMs: number;
+}
+
+type Queueing = Required<Pick<CommonRedisOptions, 'enableOfflineQueue' | 'maxRetriesPerRequest'>>;
+
+/** A client as all parts of the bus use it. Its faults are reported under `connection`. */
+export function newClient(spec: Omit<ConnectionSpec, 'deadlineMs'>, more: Queueing): Redis {
+  const options: RedisOptions = {
+    ...spec.target.options,
+    // Version 3 of the protocol changes the shape of replies.
+    protocol: 2,
+    lazyConnect: true,
+    connectionName: spec.name,
+    disableClientInfo: true,
+    socketTimeout: spec.silenceMs,
+    connectTimeout: 5_000,
+    keepAlive: 10_000,
+    retryStrategy: (times) => Math.min(20 * 2 ** Math.min(times, 8), 1_000) * (0.75 + Math.random() / 2),
+    // A demoted master answers READONLY for ever: find the new one.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    ...more,
+  };
+  const client = new Redis({ ...options, replyMapping: 'legacy' });
+  client.on('error', (error: Error) => spec.faults.report('connection', faultKind(error), error.message));
+  client.on('ready', () => spec.faults.clear('connection'));
+  return client;
+}
+
+/**
+ * Drops a client for good, in whatever state it is. Nobody may wait for it any more: while it reconnects, ioredis
+ * leaves its commands unsettled.
+ */
+export function abandon(client: Redis): void {
+  client.removeAllListeners();
+  client.on('error', () => undefined);
+  client.on('connect', () => client.disconnect());
+  client.disconnect();
+}
+
+export class Connection {
+  readonly #client: Redis;
+  readonly #spec: ConnectionSpec;
+  readonly #waiting = new Set<() => void>();
+  #closed = false;
+
+  constructor(spec: ConnectionSpec) {
+    this.#spec = spec;
+    this.#client = newClient(spec, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+    this.#client.on('ready', () => this.#wakeAll());
+  }
+
+  /** Rejects with EF5001 when the server cannot be reached now. */
+  async connect(): Promise<void> {
+    let reason: Error | undefined;
+    const note = (error: Error): void => {
+      reason = error;
+    };
+    this.#client.on('error', note);
+    try {
+      await this.#client.connect();
+    } catch (error) {
+      throw this.#unreachable(reason ?? (error as Error));
+    } finally {
+      this.#client.off('error', note);
+    }
+  }
+
+  /** Strings and numbers, nested as Redis answers them: ioredis reshapes only what is named in lower case. */
+  call(name: string, args: readonly Argument[]): Promise<unknown> {
+    return this.#bounded(() => this.#send(name, args, 'utf8'));
+  }
+
+  eval(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    return this.#bounded(() => this.#evaluate(script, keys, args, 'utf8'));
+  }
+
+  /** The same with buffers instead of strings in the reply. */
+  evalRaw(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    return this.#bounded(() => this.#evaluate(script, keys, args, null));
+  }
+
+  /** A script whose effect is only reported once `replicas` replicas have it; rejects when they did not in time. */
+  evalReplicated(
+    script: Script,
+    keys: readonly string[],
+    args: readonly Argument[],
+    replicas: number,
+    waitMs: number,
+  ): Promise<unknown> {
+    return this.#bounded(async () => {
+      const [reply, reached] = await Promise.all([
+        this.#evaluate(script, keys, args, 'utf8'),
+        this.#send('WAIT', [replicas, waitMs], 'utf8'),
+      ]);
+      // Written this way round because a broken link yields no number at all.
+      if (!((reached as number) >= replicas)) {
+        throw new EventFlowError(
+          'EF5010',
+          `expected ${replicas} replicas to confirm within ${waitMs} ms, got ${reached}; it is stored on the master, and publishing the same events again is safe`,
+        );
+      }
+      return reply;
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#wakeAll();
+    abandon(this.#client);
+  }
+
+  async #evaluate(
+    script: Script,
+    keys: readonly string[],
+    args: readonly Argument[],
+    encoding: Encoding,
+  ): Promise<unknown> {
+    try {
+      return await this.#send('EVALSHA', [script.sha, keys.length, ...keys, ...args], encoding);
+    } catch (error) {
+      if (!(error as Error).message.startsWith('NOSCRIPT')) throw error;
+      return await this.#send('EVAL', [script.source, keys.length, ...keys, ...args], encoding);
+    }
+  }
+
+  #send(name: string, args: readonly Argument[], replyEncoding: Encoding): Promise<unknown> {
+    return this.#client.sendCommand(new Command(name, args as Argument[], { replyEncoding })) as Promise<unknown>;
+  }
+
+  #bounded(send: () => Promise<unknown>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const { deadlineMs } = this.#spec;
+      const timer = setTimeout(() => reject(this.#late(deadlineMs)), deadlineMs);
+      this.#whenReady(send)
+        .then(resolve, (error: Error) => reject(this.#translate(error)))
+        .finally(() => clearTimeout(timer));
+    });
+  }
+
+  async #whenReady(send: () => Promise<unknown>): Promise<unknown> {
+    const end = performance.now() + this.#spec.deadlineMs;
+    while (this.#client.status !== 'ready') {
+      if (this.#closed) throw this.#gone();
+      if (performance.now() >= end) throw this.#late(this.#spec.deadlineMs);
+      await this.#readyOrTimeout(end - performance.now());
+    }
+    return await send();
+  }
+
+  #readyOrTimeout(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      this.#waiting.add(wake);
+    });
+  }
+
+  #wakeAll(): void {
+    for (const wake of this.#waiting) wake();
+  }
+
+  #translate(error: Error): Error {
+    if (error instanceof EventFlowError) return error;
+    if (this.#closed) return this.#gone();
+    if (/^(OOM|MISCONF|READONLY|NOREPLICAS|LOADING|NOPERM|MASTERDOWN)\b/.test(error.message)) {
+      this.#spec.faults.report('write', faultKind(error), error.message);
+      return new EventFlowError('EF5011', `${this.#spec.target.label} refused: ${error.message}`, { cause: error });
+    }
+    return faultKind(error) === 'connection' ? this.#unreachable(error) : error;
+  }
+
+  #unreachable(error: Error): EventFlowError {
+    return new EventFlowError('EF5001', `no answer from ${this.#spec.target.label}: ${error.message}`, {
+      cause: error,
+    });
+  }
+
+  #late(ms: number): EventFlowError {
+    const message = `${this.#spec.target.label} did not answer within ${ms} ms`;
+    this.#spec.faults.report('timeout', 'timeout', message);
+    return new EventFlowError('EF5012', message);
+  }
+
+  #gone(): EventFlowError {
+    return new EventFlowError('EF5024', `the bus ${this.#spec.target.label} was closed`);
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Every key that EventFlow uses in Redis. Nowhere else is a key put together.
+ *
+ * All keys of one stream partition share one hash tag, so that every script touches one slot.
+ */
+import { hash } from 'node:crypto';
+
+/** What belongs to one stream. */
+export interface StreamKeys {
+  /** The stream itself. */
+  readonly events: string;
+  /** Stream, capped: one entry per settled batch. */
+  readonly journal: string;
+  /** ZSET: `name|bucket` → bucket, an index of the hashes made by `tally`. */
+  readonly tallies: string;
+}
+
+/** What belongs to one route's group on one stream. */
+export interface RouteKeys {
+  /** Stream of retries and redrives that are back in play. */
+  readonly due: string;
+  /** ZSET: origin → due, ms since the epoch. */
+  readonly retry: string;
+  /** HASH: origin → record (see records.ts). */
+  readonly retryBody: string;
+  /** ZSET: letter → dead since, ms since the epoch. */
+  readonly dead: string;
+  /** HASH: letter → record (see records.ts). */
+  readonly deadBody: string;
+  /** HASH of counters, and where the group was activated: `start`, `base`. */
+  readonly totals: string;
+}
+
+export class Keys {
+  readonly #prefix: string;
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  /** SET of stream names. */
+  get streams(): string {
+    return `${this.#prefix}:streams`;
+  }
+
+  /** HASH: group → what it asked for, in JSON. */
+  get groups(): string {
+    return `${this.#prefix}:groups`;
+  }
+
+  /** HASH: breaker key → `version:state`. */
+  get breakers(): string {
+    return `${this.#prefix}:breakers`;
+  }
+
+  /** SET of the streams that a group has joined. */
+  joined(group: string): string {
+    return `${this.#prefix}:groups:${group}`;
+  }
+
+  stream(stream: string): StreamKeys {
+    const slot = this.#slot(stream);
+    return { events: `${slot}:events`, journal: `${slot}:journal`, tallies: `${slot}:tallies` };
+  }
+
+  route(stream: string, group: string): RouteKeys {
+    const route = `${this.#slot(stream)}:r:${group}`;
+    return {
+      due: `${route}:due`,
+      retry: `${route}:retry`,
+      retryBody: `${route}:retry:body`,
+      dead: `${route}:dead`,
+      deadBody: `${route}:dead:body`,
+      totals: `${route}:totals`,
+    };
+  }
+
+  /** Makes the key of a publication's dedupe record on one stream. */
+  dedupe(stream: string): (dedupeKey: string) => string {
+    const head = `${this.#slot(stream)}:dedupe:`;
+    return (dedupeKey) => head + hash('sha256', dedupeKey, 'base64url').slice(0, 24);
+  }
+
+  /** HASH: key → sum, of one tally and time bucket. */
+  tally(stream: string, name: string, bucket: number): string {
+    return `${this.#slot(stream)}:tally:${name}:${bucket}`;
+  }
+
+  #slot(stream: string): string {
+    return `${this.#prefix}:{${stream}:0}`;
+  }
+}

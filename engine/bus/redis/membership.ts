@@ -1,0 +1,101 @@
+/**
+ * Which streams a group reads, and from where.
+ *
+ * A group that the bus has never seen starts where it asks to (`startFrom`), on every stream there is. Later, a stream
+ * that its patterns already took is one that appeared since, and is read from its beginning; a stream that only new
+ * patterns take is read from where the group asks to start.
+ */
+import { readsStream, type StreamRule, streamOf } from '../../core/match.ts';
+import type { GroupSpec } from '../bus.ts';
+import type { Connection } from './connection.ts';
+import type { Keys } from './keys.ts';
+import type { GroupRecord, Registry } from './registry.ts';
+import { scripts } from './scripts.ts';
+
+export interface MembershipDeps {
+  readonly commands: Connection;
+  readonly keys: Keys;
+  readonly registry: Registry;
+  readonly rules: readonly StreamRule[];
+  readonly now: () => number;
+}
+
+export class Membership {
+  readonly #deps: MembershipDeps;
+  readonly #spec: GroupSpec;
+  #record: GroupRecord | undefined;
+  #streams: readonly string[] = [];
+
+  constructor(deps: MembershipDeps, spec: GroupSpec) {
+    this.#deps = deps;
+    this.#spec = spec;
+  }
+
+  /** Sorted. */
+  get streams(): readonly string[] {
+    return this.#streams;
+  }
+
+  /** Joins everything that there is to read, and writes down what was asked for. */
+  async open(): Promise<void> {
+    const { registry, now } = this.#deps;
+    const { group, patterns, startFrom, deadLetter } = this.#spec;
+    const before = await registry.group(group);
+    await registry.refresh();
+    const joined = await registry.joined(group);
+    const since = (stream: string): boolean => before !== undefined && this.#reads(before.patterns, stream);
+    const wanted = [...new Set([...joined, ...this.#named(), ...this.#matching()])].sort();
+    await this.#join(wanted, (stream) => (since(stream) ? 'beginning' : startFrom));
+    // Last, so that a group that was only half made counts as never seen.
+    this.#record = { patterns, activatedAt: before?.activatedAt ?? now(), deadLetter };
+    await registry.record(group, this.#record);
+    this.#streams = wanted;
+  }
+
+  /** Joins streams that appeared meanwhile; resolves to true when there were any. */
+  async follow(): Promise<boolean> {
+    const fresh = this.#matching().filter((stream) => !this.#streams.includes(stream));
+    if (fresh.length === 0) return false;
+    await this.#join(fresh, () => 'beginning');
+    this.#streams = [...new Set([...this.#streams, ...fresh])].sort();
+    return true;
+  }
+
+  /** Makes again what was lost: each group where it was activated, or at the beginning when not even that is known. */
+  async restore(): Promise<void> {
+    await this.#join(this.#streams, () => 'beginning');
+    if (this.#record !== undefined) await this.#deps.registry.record(this.#spec.group, this.#record);
+  }
+
+  /** Streams that exist because somebody wants them: those of types without a wildcard, and declared ones. */
+  #named(): readonly string[] {
+    const { rules } = this.#deps;
+    const { patterns } = this.#spec;
+    const ofType = streamOf(rules);
+    const literal = patterns.filter((pattern) => !pattern.includes('*')).map(ofType);
+    return [...literal, ...rules.map(({ name }) => name).filter((name) => this.#reads(patterns, name))];
+  }
+
+  #matching(): readonly string[] {
+    return [...this.#deps.registry.streams].filter((stream) => this.#reads(this.#spec.patterns, stream));
+  }
+
+  #reads(patterns: readonly string[], stream: string): boolean {
+    return readsStream(patterns, this.#deps.rules, stream);
+  }
+
+  async #join(streams: readonly string[], from: (stream: string) => 'new' | 'beginning'): Promise<void> {
+    const { commands, keys, registry } = this.#deps;
+    const { group } = this.#spec;
+    await registry.register(streams);
+    // Before the groups are made: trimming and the dead letters go by this list.
+    await registry.join(group, streams);
+    await Promise.all(
+      streams.map((stream) => {
+        const route = keys.route(stream, group);
+        const at = [keys.stream(stream).events, route.due, route.totals, route.retry];
+        return commands.eval(scripts.activate, at, [group, from(stream)]);
+      }),
+    );
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * Publishing: what several callers publish at once goes to Redis in one script call per stream, two of them under way
+ * at a time, so that batches grow by themselves while the server is busy.
+ */
+
+import { EventFlowError } from '../../errors.ts';
+import type { Publication, PublishResult } from '../bus.ts';
+import type { Connection } from './connection.ts';
+import type { Keys } from './keys.ts';
+import { scripts } from './scripts.ts';
+
+const maxBatch = 100;
+/** Characters of bodies in one call, so that a batch of large events does not hold up the server. */
+const maxBatchSize = 1_000_000;
+const maxUnderWay = 2;
+const replicaWaitMs = 1_000;
+
+/** One `publish`, which may be spread over several calls. */
+class Order {
+  readonly results: PublishResult[];
+  readonly #resolve: (results: readonly PublishResult[]) => void;
+  readonly #reject: (error: Error) => void;
+  #missing: number;
+  failed = false;
+
+  constructor(size: number, resolve: (results: readonly PublishResult[]) => void, reject: (error: Error) => void) {
+    this.results = new Array<PublishResult>(size);
+    this.#missing = size;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  set(at: number, result: PublishResult): void {
+    this.results[at] = result;
+    this.#missing -= 1;
+    if (this.#missing === 0) this.#resolve(this.results);
+  }
+
+  fail(error: Error): void {
+    this.failed = true;
+    this.#reject(error);
+  }
+}
+
+interface Job {
+  readonly item: Publication;
+  readonly order: Order;
+  readonly at: number;
+}
+
+/** Reply of `ingest.lua` for one event. */
+type Answer = string | readonly [string, string] | readonly [string];
+
+function resultOf(stream: string, answer: Answer): PublishResult {
+  if (typeof answer === 'string') return { kind: 'accepted', stream, entryId: answer };
+  if (answer.length === 1) return { kind: 'conflict', eventId: answer[0] };
+  return { kind: 'duplicate', stream, entryId: answer[0], eventId: answer[1] };
+}
+
+export interface PublisherSpec {
+  readonly connection: Connection;
+  readonly keys: Keys;
+  readonly streamOf: (type: string) => string;
+  /** Makes streams known before their first event; undefined when they are. */
+  readonly register: (streams: Iterable<string>) => Promise<void> | undefined;
+  readonly windowMs: number;
+  /** Replicas that must have an event before it counts as published; 0: none. */
+  readonly replicas: number;
+}
+
+export class Publisher {
+  readonly #spec: PublisherSpec;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #streams = new Map<string, string>();
+
+  constructor(spec: PublisherSpec) {
+    this.#spec = spec;
+  }
+
+  async publish(items: readonly Publication[]): Promise<readonly PublishResult[]> {
+    if (items.length === 0) return [];
+    const streams = items.map((item) => this.#streamOf(item.type));
+    await this.#spec.register(streams);
+    return await new Promise((resolve, reject) => {
+      const order = new Order(items.length, resolve, reject);
+      for (let at = 0; at < items.length; at += 1) {
+        this.#lane(streams[at] as string).add({ item: items[at] as Publication, order, at });
+      }
+    });
+  }
+
+  #streamOf(type: string): string {
+    const known = this.#streams.get(type);
+    if (known !== undefined) return known;
+    const stream = this.#spec.streamOf(type);
+    if (this.#streams.size < 10_000) this.#streams.set(type, stream);
+    return stream;
+  }
+
+  #lane(stream: string): Lane {
+    let lane = this.#lanes.get(stream);
+    if (lane === undefined) {
+      lane = new Lane(stream, this.#spec);
+      this.#lanes.set(stream, lane);
+    }
+    return lane;
+  }
+}
+
+/** What waits for one stream. */
+class Lane {
+  readonly #stream: string;
+  readonly #events: string;
+  readonly #dedupe: (key: string) => string;
+  readonly #spec: PublisherSpec;
+  #jobs: Job[] = [];
+  #head = 0;
+  #underWay = 0;
+  #scheduled = false;
+
+  constructor(stream: string, spec: PublisherSpec) {
+    this.#stream = stream;
+    this.#events = spec.keys.stream(stream).events;
+    this.#dedupe = spec.keys.dedupe(stream);
+    this.#spec = spec;
+  }
+
+  add(job: Job): void {
+    this.#jobs.push(job);
+    if (this.#scheduled || this.#underWay >= maxUnderWay) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    while (this.#head < this.#jobs.length && this.#underWay < maxUnderWay) {
+      const batch = this.#takeBatch();
+      if (batch.length > 0) void this.#send(batch);
+    }
+  }
+
+  #takeBatch(): Job[] {
+    const batch: Job[] = [];
+    let size = 0;
+    while (batch.length < maxBatch && size < maxBatchSize && this.#head < this.#jobs.length) {
+      const job = this.#jobs[this.#head] as Job;
+      this.#head += 1;
+      if (job.order.failed) continue;
+      size += job.item.event.body.length;
+      batch.push(job);
+    }
+    if (this.#head === this.#jobs.length) {
+      this.#jobs = [];
+      this.#head = 0;
+    }
+    return batch;
+  }
+
+  async #send(batch: readonly Job[]): Promise<void> {
+    this.#underWay += 1;
+    try {
+      const answers = await this.#ingest(batch);
+      for (let at = 0; at < batch.length; at += 1) {
+        const job = batch[at] as Job;
+        job.order.set(job.at, resultOf(this.#stream, answers[at] as Answer));
+      }
+    } catch (error) {
+      this.#fail(batch, error as Error);
+    }
+    this.#underWay -= 1;
+    this.#flush();
+  }
+
+  #ingest(batch: readonly Job[]): Promise<readonly Answer[]> {
+    const { connection, windowMs, replicas } = this.#spec;
+    const keys = [this.#events];
+    const args: (string | number)[] = [windowMs];
+    for (const { item } of batch) {
+      keys.push(this.#dedupe(item.dedupeKey));
+      const { body, meta } = item.event;
+      args.push(item.fingerprint, item.eventId, meta === undefined ? '' : JSON.stringify(meta), body);
+    }
+    const reply =
+      replicas > 0
+        ? connection.evalReplicated(scripts.ingest, keys, args, replicas, replicaWaitMs)
+        : connection.eval(scripts.ingest, keys, args);
+    return reply as Promise<readonly Answer[]>;
+  }
+
+  /** What still waits has waited as long: without an answer to the first there will be none to the rest. */
+  #fail(batch: readonly Job[], error: Error): void {
+    const said = unknownOutcome(error);
+    for (const job of batch) job.order.fail(said);
+    if (!(error instanceof EventFlowError)) return;
+    for (const job of this.#jobs.splice(0)) job.order.fail(said);
+    this.#head = 0;
+  }
+}
+
+/** EF5011 says that nothing was stored, EF5024 that the bus is closed; after anything else it may have been. */
+function unknownOutcome(error: Error): Error {
+  if (
+    error instanceof EventFlowError &&
+    (error.code === 'EF5011' || error.code === 'EF5010' || error.code === 'EF5024')
+  )
+    return error;
+  return new EventFlowError(
+    'EF5010',
+    `${error.message}; whether the events were stored is not known, and publishing the same events again is safe`,
+    { cause: error },
+  );
+}

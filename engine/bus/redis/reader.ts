@@ -1,0 +1,98 @@
+/**
+ * The one connection of a group that blocks. A read that was lost with its link is sent again by ioredis; what such a
+ * lost answer held stays pending in our name, and our own reclaim finds it.
+ *
+ * A client that has not answered for three times as long as a read may block is replaced: of a half-open link, and of
+ * a client that is stuck while reconnecting, nothing else is ever heard.
+ */
+import { Command, type Redis } from 'ioredis';
+import type { Connection, ConnectionSpec } from './connection.ts';
+import { abandon, newClient } from './connection.ts';
+
+export const blockMs = 2_000;
+
+export class Reader {
+  readonly #spec: Omit<ConnectionSpec, 'deadlineMs'>;
+  readonly #patience: number;
+  #client: Redis;
+  #clientId: number | undefined;
+  #heard = performance.now();
+  #giveUp: (() => void) | undefined;
+  readonly #watch: NodeJS.Timeout;
+
+  constructor(spec: Omit<ConnectionSpec, 'deadlineMs' | 'silenceMs'>, patienceMs = 3 * blockMs) {
+    this.#spec = { ...spec, silenceMs: blockMs + 2_000 };
+    this.#patience = patienceMs;
+    this.#client = this.#open();
+    this.#watch = setInterval(() => this.#check(), patienceMs / 6);
+    this.#watch.unref();
+  }
+
+  /** Connects; resolves when the server is ready or the first try failed, since the client goes on trying. */
+  async connect(): Promise<void> {
+    await this.#client.connect().catch(() => undefined);
+  }
+
+  /**
+   * One XREADGROUP, with buffers in its reply: `[[key, [[id, fields], …]], …]` or null. Undefined: the client had to be
+   * replaced. Rejects with what Redis says.
+   */
+  read(args: readonly (string | number)[]): Promise<unknown> {
+    this.#heard = performance.now();
+    const reply = this.#client.sendCommand(new Command('XREADGROUP', args as string[], { replyEncoding: null }));
+    return new Promise((resolve, reject) => {
+      this.#giveUp = () => resolve(undefined);
+      (reply as Promise<unknown>).then(resolve, reject).finally(() => {
+        this.#heard = performance.now();
+        this.#giveUp = undefined;
+      });
+    });
+  }
+
+  /** Ends a read that blocks. Resolves to false when the server knows of none. */
+  async unblock(commands: Connection): Promise<boolean> {
+    if (this.#clientId === undefined) return false;
+    return (await commands.call('CLIENT', ['UNBLOCK', this.#clientId])) === 1;
+  }
+
+  close(): void {
+    clearInterval(this.#watch);
+    this.#giveUp?.();
+    abandon(this.#client);
+  }
+
+  #open(): Redis {
+    const client = newClient(this.#spec, { enableOfflineQueue: true, maxRetriesPerRequest: null });
+    client.on('ready', () => {
+      this.#heard = performance.now();
+      client.call('CLIENT', 'ID').then(
+        (id) => {
+          if (client === this.#client) this.#clientId = id as number;
+        },
+        () => undefined,
+      );
+    });
+    client.on('close', () => {
+      if (client === this.#client) this.#clientId = undefined;
+    });
+    return client;
+  }
+
+  #check(): void {
+    if (this.#giveUp === undefined || performance.now() - this.#heard < this.#patience) return;
+    const { faults, target } = this.#spec;
+    faults.report(
+      'reader',
+      'timeout',
+      `${target.label} did not answer a read within ${this.#patience} ms: connecting anew`,
+    );
+    const old = this.#client;
+    this.#clientId = undefined;
+    this.#client = this.#open();
+    this.#client.connect().catch(() => undefined);
+    this.#heard = performance.now();
+    abandon(old);
+    this.#giveUp();
+    this.#giveUp = undefined;
+  }
+}

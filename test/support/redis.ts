@@ -1,0 +1,191 @@
+/**
+ * A Redis for tests: the one that `EVENTFLOW_TEST_REDIS_URL` names, else a container where Docker answers, else a
+ * `redis-server` process. When none of them works the tests fail and say so; they are never skipped.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { Redis } from 'ioredis';
+
+const run = promisify(execFile);
+
+export interface TestRedis {
+  readonly url: string;
+  /** As the server says it, such as `7.0.15`. */
+  readonly version: string;
+  readonly how: 'env' | 'testcontainers' | 'process';
+  stop(): Promise<void>;
+}
+
+/** Starts or finds a Redis. What it holds is left alone: work under a prefix of your own. */
+export async function startRedis(): Promise<TestRedis> {
+  const url = process.env['EVENTFLOW_TEST_REDIS_URL'];
+  if (url !== undefined && url !== '') {
+    return { url, version: await versionOf(url), how: 'env', stop: async () => undefined };
+  }
+  if (await dockerAnswers()) return await startContainer();
+  try {
+    const server = await startRedisProcess();
+    return { url: server.url, version: server.version, how: 'process', stop: () => server.stop() };
+  } catch (error) {
+    throw new Error(
+      `expected a Redis for the tests, got none: set EVENTFLOW_TEST_REDIS_URL, or start Docker, or install redis-server (apt-get install redis-server): ${(error as Error).message}`,
+    );
+  }
+}
+
+async function dockerAnswers(): Promise<boolean> {
+  try {
+    await run('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 5_000 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function imageName(): Promise<string> {
+  const wanted = process.env['EVENTFLOW_TEST_REDIS_IMAGE'] ?? 'eventflow-redis:local';
+  try {
+    await run('docker', ['image', 'inspect', wanted], { timeout: 5_000 });
+    return wanted;
+  } catch {
+    return process.env['EVENTFLOW_TEST_REDIS_IMAGE'] ?? 'redis:7';
+  }
+}
+
+async function startContainer(): Promise<TestRedis> {
+  const { GenericContainer, Wait } = await import('testcontainers');
+  const container = await new GenericContainer(await imageName())
+    .withExposedPorts(6379)
+    .withWaitStrategy(Wait.forLogMessage(/Ready to accept connections/))
+    .start();
+  const url = `redis://${container.getHost()}:${container.getMappedPort(6379)}/0`;
+  return {
+    url,
+    version: await versionOf(url),
+    how: 'testcontainers',
+    stop: async () => {
+      await container.stop();
+    },
+  };
+}
+
+async function versionOf(url: string): Promise<string> {
+  const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 1 });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return /^redis_version:(.*)$/m.exec(await client.info('server'))?.[1]?.trim() ?? 'unknown';
+  } finally {
+    client.disconnect();
+  }
+}
+
+/** A `redis-server` of our own, for tests that kill it. Its folder and port stay the same over a restart. */
+export interface RedisProcess {
+  readonly url: string;
+  readonly port: number;
+  readonly version: string;
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Starts it again after `kill`, on what is on disk. */
+  restart(): Promise<void>;
+  /** SIGSTOP and SIGCONT. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
+  stop(): Promise<void>;
+}
+
+/** `args` go to `redis-server` as they are, such as `['--appendonly', 'yes', '--appendfsync', 'always']`. */
+export async function startRedisProcess({
+  args = [],
+}: {
+  readonly args?: readonly string[];
+} = {}): Promise<RedisProcess> {
+  const dir = await mkdtemp(join(tmpdir(), 'eventflow-redis-'));
+  const port = await freePort();
+  const url = `redis://127.0.0.1:${port}/0`;
+  let child = await launch(port, dir, args);
+  const version = await versionOf(url);
+  return {
+    url,
+    port,
+    version,
+    kill: () => end(child, 'SIGKILL'),
+    restart: async () => {
+      child = await launch(port, dir, args);
+    },
+    signal: (signal) => {
+      child.kill(signal);
+    },
+    stop: async () => {
+      child.kill('SIGCONT');
+      await end(child, 'SIGKILL');
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function launch(port: number, dir: string, args: readonly string[]): Promise<ChildProcess> {
+  const child = spawn(
+    'redis-server',
+    ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--loglevel', 'warning', ...args],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  let failure: Error | undefined;
+  child.once('error', (error) => {
+    failure = error;
+  });
+  // The tests' process may die without a chance to stop it.
+  const killed = (): boolean => child.kill('SIGKILL');
+  process.once('exit', killed);
+  child.once('exit', () => process.off('exit', killed));
+  const end = Date.now() + 10_000;
+  while (Date.now() < end) {
+    if (failure !== undefined) throw failure;
+    if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}: ${said}`);
+    if (await versionOf(`redis://127.0.0.1:${port}/0`).catch(() => undefined)) return child;
+    await sleep(20);
+  }
+  child.kill('SIGKILL');
+  throw new Error(`redis-server did not answer on port ${port} within 10 s: ${said}`);
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill(signal);
+  await gone;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** Removes every key under a prefix. */
+export async function removeKeys(url: string, prefix: string): Promise<void> {
+  const client = new Redis(url);
+  try {
+    let cursor = '0';
+    do {
+      const [next, keys] = await client.scan(cursor, 'MATCH', `${prefix}:*`, 'COUNT', 1_000);
+      if (keys.length > 0) await client.unlink(...keys);
+      cursor = next;
+    } while (cursor !== '0');
+  } finally {
+    client.disconnect();
+  }
+}
