@@ -53,7 +53,7 @@ export function shown(node: Tree | undefined, secret = false): string {
   if (node.references.length > 0) return `the value of ${node.references.join(' and ')}`;
   if (secret) return '[secret]';
   if (node.value === null) return 'nothing';
-  if (typeof node.value !== 'string') return String(node.value);
+  if (typeof node.value !== 'string') return String(node.value as number | boolean);
   const text = withoutCredentials(node.value);
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }

@@ -65,9 +65,15 @@ export function composeSchema(catalog: PluginCatalog): JsonSchema {
   const known = knownHandlers(catalog);
   const route = schema.$defs.route;
   route.properties['handler'] = { ...route.properties['handler'], enum: known.flatMap(({ names }) => names) };
-  const needy = known.filter(({ manifest }) => Array.isArray(manifest.schema['required']) && manifest.schema['required'].length > 0);
+  const needy = known.filter(
+    ({ manifest }) => Array.isArray(manifest.schema['required']) && manifest.schema['required'].length > 0,
+  );
   const mustHave = {
-    if: { type: 'object', properties: { handler: { enum: needy.flatMap(({ names }) => names) } }, required: ['handler'] },
+    if: {
+      type: 'object',
+      properties: { handler: { enum: needy.flatMap(({ names }) => names) } },
+      required: ['handler'],
+    },
     // biome-ignore lint/suspicious/noThenProperty: a word of JSON Schema
     then: { type: 'object', required: ['with'] },
   };

@@ -58,8 +58,7 @@ const headline = (d: Diagnostic): string =>
 const longestLine = 200;
 /** Control characters would let a file write to the reader's terminal. */
 const printable = (text: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029]/g, '\ufffd').slice(0, longestLine);
+  text.replace(/[\p{Cc}\u2028\u2029]/gu, (control) => (control === '\t' ? control : '\ufffd')).slice(0, longestLine);
 
 function frame(d: Diagnostic, text: string): string[] {
   const lines = text.split(/\r?\n/);
@@ -88,9 +87,7 @@ export const formatDiagnostic = (diagnostic: Diagnostic, sourceText?: string): s
     ...(diagnostic.help === undefined ? [] : [`   = help: ${printableLine(diagnostic.help)}`]),
   ].join('\n');
 
-const printableLine = (text: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ');
+const printableLine = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ');
 
 export interface JsonDiagnostic {
   readonly file: string;

@@ -45,7 +45,8 @@ const value = (error: ErrorObject, code: ErrorCode, message: string, more: Parti
 
 export const pointerStep = (key: string): string => key.replace(/~/g, '~0').replace(/\//g, '~1');
 
-const keysOf = (schema: unknown): string[] => Object.keys(((schema as Words | undefined)?.['properties'] ?? {}) as object);
+const keysOf = (schema: unknown): string[] =>
+  Object.keys(((schema as Words | undefined)?.['properties'] ?? {}) as object);
 
 function unknownField(error: ErrorObject, name: string): SchemaFault {
   return {
@@ -60,7 +61,8 @@ function unknownField(error: ErrorObject, name: string): SchemaFault {
 
 function missingField(error: ErrorObject, name: string, beside?: string): SchemaFault {
   const properties = ((error.parentSchema as Words | undefined)?.['properties'] ?? {}) as Record<string, Words>;
-  const example = (properties[name]?.['examples'] as readonly unknown[] | undefined)?.[0] ?? properties[name]?.['const'];
+  const example =
+    (properties[name]?.['examples'] as readonly unknown[] | undefined)?.[0] ?? properties[name]?.['const'];
   const help = example === undefined ? {} : { help: `for example  ${name}: ${yamlLike(example)}` };
   const message = `expected the field ${name}${beside === undefined ? '' : ` beside ${beside}`}, got nothing`;
   return { code: 'EF2002', pointer: error.instancePath, at: 'key', message, got: false, ...help };
@@ -74,7 +76,9 @@ function yamlLike(example: unknown): string {
       .map(([key, inner]) => `${key}: ${yamlLike(inner)}`)
       .join(', ')} }`;
   }
-  return typeof example === 'string' && !/^[A-Za-z][\w ./-]*$/.test(example) ? JSON.stringify(example) : String(example);
+  return typeof example === 'string' && !/^[A-Za-z][\w ./-]*$/.test(example)
+    ? JSON.stringify(example)
+    : String(example);
 }
 
 function oneOf(error: ErrorObject, allowed: readonly unknown[]): SchemaFault {
@@ -87,7 +91,8 @@ function oneOf(error: ErrorObject, allowed: readonly unknown[]): SchemaFault {
 
 function wrongType(error: ErrorObject, types: readonly string[]): SchemaFault {
   const expected = either([...new Set(types.map((type) => kinds[type] ?? type))]);
-  const single = types.includes('array') && !types.includes('string') && ['string', 'number'].includes(typeof error.data);
+  const single =
+    types.includes('array') && !types.includes('string') && ['string', 'number'].includes(typeof error.data);
   return value(error, 'EF2004', `expected ${expected}`, single ? { help: 'a list of one is written [ … ]' } : {});
 }
 
@@ -105,7 +110,7 @@ const limits: Readonly<Record<string, (limit: number) => string>> = {
 };
 
 function explainOne(error: ErrorObject): SchemaFault {
-  const params = error.params as Words;
+  const params = error.params as Record<string, string | number>;
   const parent = (error.parentSchema ?? {}) as Words;
   const limit = limits[error.keyword];
   if (limit !== undefined) return value(error, 'EF2005', `expected ${limit(params['limit'] as number)}`);
@@ -120,9 +125,9 @@ function explainOne(error: ErrorObject): SchemaFault {
     case 'dependentRequired':
       return missingField(error, params['missingProperty'] as string, params['property'] as string);
     case 'enum':
-      return oneOf(error, params['allowedValues'] as readonly unknown[]);
+      return oneOf(error, (error.params as Words)['allowedValues'] as readonly unknown[]);
     case 'const':
-      return oneOf(error, [params['allowedValue']]);
+      return oneOf(error, [(error.params as Words)['allowedValue']]);
     case 'type':
       return wrongType(error, typesOf(error));
     case 'x-range':
@@ -150,7 +155,8 @@ function explainKey(error: ErrorObject, name: string): SchemaFault {
   return { ...fault, pointer: `${error.instancePath}/${pointerStep(name)}`, at: 'key' };
 }
 
-const isWrapper = (error: ErrorObject): boolean => ['if', 'propertyNames', 'anyOf', 'oneOf', 'not'].includes(error.keyword);
+const isWrapper = (error: ErrorObject): boolean =>
+  ['if', 'propertyNames', 'anyOf', 'oneOf', 'not'].includes(error.keyword);
 const isUnder = (error: ErrorObject, pointer: string): boolean =>
   error.instancePath === pointer || error.instancePath.startsWith(`${pointer}/`);
 
@@ -158,7 +164,10 @@ const isUnder = (error: ErrorObject, pointer: string): boolean =>
  * Of the branches of an `anyOf` or `oneOf` the one that was meant is the one whose type fits: faults further inside
  * tell more than "wrong type" at the top. When no branch fits, all of them become one expectation.
  */
-function reduceChoice(choice: ErrorObject, errors: readonly ErrorObject[]): { dropped: ErrorObject[]; merged?: SchemaFault } {
+function reduceChoice(
+  choice: ErrorObject,
+  errors: readonly ErrorObject[],
+): { dropped: ErrorObject[]; merged?: SchemaFault } {
   const under = errors.filter((error) => !isWrapper(error) && isUnder(error, choice.instancePath));
   const top = under.filter(
     (error) => error.instancePath === choice.instancePath && ['type', 'enum', 'const'].includes(error.keyword),
@@ -190,4 +199,6 @@ export function explain(errors: readonly ErrorObject[]): SchemaFault[] {
 }
 
 const isCovered = (wrapper: ErrorObject, faults: readonly SchemaFault[]): boolean =>
-  faults.some((fault) => fault.pointer === wrapper.instancePath || fault.pointer.startsWith(`${wrapper.instancePath}/`));
+  faults.some(
+    (fault) => fault.pointer === wrapper.instancePath || fault.pointer.startsWith(`${wrapper.instancePath}/`),
+  );

@@ -16,6 +16,8 @@ export interface Leaf {
   /** Changes once, when the schema wants a number or a boolean of a reference. */
   value: unknown;
   readonly place: Place;
+  /** Where the text itself stands: elsewhere than `place` when an alias stands there. */
+  readonly origin: Place;
   /** The references that the value was made from; empty for plain text. */
   readonly references: readonly string[];
   readonly whole: boolean;
@@ -64,12 +66,13 @@ function refuse(reader: Reader, place: Place, code: ErrorCode, path: readonly Pa
 
 function readScalar(reader: Reader, node: Scalar, path: readonly PathStep[]): Leaf {
   const place = placeOf(node);
-  if (typeof node.value !== 'string') return { kind: 'leaf', value: node.value, place, references: [], whole: false };
+  if (typeof node.value !== 'string')
+    return { kind: 'leaf', value: node.value, place, origin: place, references: [], whole: false };
   const { value, references, whole, faults } = interpolate(node.value, dirname(reader.source.path), reader.reading);
   for (const fault of faults) {
     say(reader, within(reader.source, place, fault.raw, fault.nth), fault.code, path, fault.message, fault.help);
   }
-  return { kind: 'leaf', value, place, references, whole };
+  return { kind: 'leaf', value, place, origin: place, references, whole };
 }
 
 /** The place of the nth `raw` inside of a scalar; the scalar's own where escapes hide it. */
@@ -118,7 +121,7 @@ function readMap(reader: Reader, node: YAMLMap, path: readonly PathStep[]): Fiel
       say(reader, place, 'EF1012', path, 'expected a key that is a word');
       continue;
     }
-    const name = typeof key.value === 'string' ? key.value : (key.source ?? String(key.value));
+    const name = typeof key.value === 'string' ? key.value : (key.source ?? String(key.value as number | boolean));
     if (name === '<<' && key.type === 'PLAIN') {
       merges.push(mergedFields(reader, pair.value, place, path));
       continue;
@@ -157,7 +160,7 @@ function readNode(reader: Reader, node: unknown, path: readonly PathStep[], fall
       ? { ...leaf, place: fallback }
       : leaf;
   }
-  return { kind: 'leaf', value: null, place: fallback ?? place, references: [], whole: false };
+  return { kind: 'leaf', value: null, place: fallback ?? place, origin: place, references: [], whole: false };
 }
 
 /** The tree, or undefined when the document is beyond the limits; what is wrong goes to `diagnostics`. */
@@ -215,4 +218,16 @@ export function keyPlace(tree: Tree, path: readonly PathStep[]): Place {
     return parent.entries.get(String(last))?.key ?? parent.place;
   }
   return valuePlace(tree, path);
+}
+
+/** The values below a node that are no maps or lists. */
+export function leavesOf(tree: Tree): Leaf[] {
+  switch (tree.kind) {
+    case 'leaf':
+      return [tree];
+    case 'list':
+      return tree.items.flatMap(leavesOf);
+    case 'fields':
+      return [...tree.entries.values()].flatMap((field) => leavesOf(field.value));
+  }
 }

@@ -1,5 +1,6 @@
 /** JSON Schema, as EventFlow uses it: 2020-12, strict, with a few words of its own. */
-import { type ErrorObject, type FuncKeywordDefinition } from 'ajv';
+import { hash } from 'node:crypto';
+import type { ErrorObject, FuncKeywordDefinition } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { parseDuration } from '../core/duration.ts';
@@ -91,6 +92,9 @@ function createAjv(schema: JsonSchema, useDefaults: boolean): Ajv2020 {
     strictRequired: false,
     validateFormats: true,
     logger: false,
+    // The meta-schema is compiled once, by `checkSchema`, and not for every schema anew.
+    meta: false,
+    validateSchema: false,
     useDefaults,
     ...(useDefaults ? { strictSchema: false } : {}),
   });
@@ -98,19 +102,44 @@ function createAjv(schema: JsonSchema, useDefaults: boolean): Ajv2020 {
   ajv.addKeyword(marker('x-secret', 'secrets'));
   ajv.addKeyword(marker('x-file', 'files'));
   ajv.addKeyword(range);
+  const own = new Set(['x-secret', 'x-file', 'x-range', ...annotations]);
   for (const word of annotations) ajv.addKeyword(word);
-  for (const word of foreignWords(schema)) if (ajv.getKeyword(word) === false) ajv.addKeyword(word);
+  for (const word of foreignWords(schema)) if (!own.has(word)) ajv.addKeyword(word);
   return ajv;
+}
+
+let judge: Ajv2020 | undefined;
+
+/** Throws when `schema` breaks the rules of JSON Schema 2020-12. */
+function checkSchema(schema: JsonSchema): void {
+  judge ??= new Ajv2020({ strict: false, logger: false });
+  if (judge.validateSchema(schema) === true) return;
+  const [first] = judge.errors ?? [];
+  throw new Error(`${first?.instancePath || '/'} ${first?.message ?? 'is no JSON Schema 2020-12'}`);
 }
 
 /** Throws when `schema` is no valid schema. */
 export function createValidator(schema: JsonSchema): Validate {
+  checkSchema(schema);
   const compiled = createAjv(schema, false).compile(schema);
   return (value) => {
     const marks: Marks = { secrets: new Set(), files: new Set() };
     const fits = compiled.call(marks, value);
     return { errors: fits ? [] : (compiled.errors ?? []), ...marks };
   };
+}
+
+const recent = new Map<string, Validate>();
+
+/** The same validator for the same schema, since compiling one takes milliseconds and reloads come in bursts. */
+export function validatorFor(schema: JsonSchema): Validate {
+  const key = hash('sha256', JSON.stringify(schema));
+  const known = recent.get(key);
+  if (known !== undefined) return known;
+  const made = createValidator(schema);
+  if (recent.size >= 1_000) recent.clear();
+  recent.set(key, made);
+  return made;
 }
 
 /** Fills what is missing in a copy with the defaults of `schema`; the value has to fit already. */

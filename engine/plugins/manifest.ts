@@ -182,7 +182,10 @@ interface Package {
 
 function readHandler({ name, folder, json }: Package, handler: string, manifest: unknown): HandlerManifest {
   if (!handlerName.test(handler)) {
-    throw new Unusable('EF3003', `expected a handler name of a-z, 0-9 and -, got ${JSON.stringify(handler.slice(0, 100))}`);
+    throw new Unusable(
+      'EF3003',
+      `expected a handler name of a-z, 0-9 and -, got ${JSON.stringify(handler.slice(0, 100))}`,
+    );
   }
   if (!isObject(manifest)) throw new Unusable('EF3003', `expected handler ${handler} to be an object in the manifest`);
   const { entry, schema, title, description, status, capabilities } = manifest;
@@ -208,7 +211,11 @@ function handlersOf(found: Package): Record<string, unknown> {
   const spoken = manifest['apiVersion'];
   if (!Number.isInteger(spoken) || (spoken !== apiVersion && (spoken !== apiVersion - 1 || spoken === 0))) {
     const help = Number(spoken) > apiVersion ? 'update eventflow' : 'update the plugin';
-    throw new Unusable('EF3002', `expected apiVersion ${apiVersion} in ${found.name}, got ${JSON.stringify(spoken) ?? 'nothing'}`, help);
+    throw new Unusable(
+      'EF3002',
+      `expected apiVersion ${apiVersion} in ${found.name}, got ${JSON.stringify(spoken) ?? 'nothing'}`,
+      help,
+    );
   }
   if (!isObject(manifest['handlers']) || Object.keys(manifest['handlers']).length === 0) {
     throw new Unusable('EF3003', `expected the manifest of ${found.name} to list handlers, got none`);

@@ -1,0 +1,27 @@
+/** Configuration: settings, pipelines and plugin manifests, from text to frozen values or diagnostics. */
+export {
+  findHandler,
+  firstPartyPlugins,
+  type HandlerManifest,
+  type PluginCatalog,
+  readCatalog,
+} from '../plugins/manifest.ts';
+export { composeSchema, readSettingsSchema } from './compose.ts';
+export {
+  type Diagnostic,
+  formatDiagnostic,
+  hasErrors,
+  type JsonDiagnostic,
+  sortDiagnostics,
+  toGithub,
+  toJson,
+} from './diagnostic.ts';
+export { type LoadRequest, type LoadResult, loadGeneration } from './load.ts';
+export {
+  loadSettings,
+  type Settings,
+  type SettingsRequest,
+  type SettingsResult,
+  settingsVariables,
+} from './settings.ts';
+export { type Watching, type WatchRequest, watchFiles } from './watch.ts';

@@ -1,0 +1,180 @@
+/** Names that must lead somewhere, and names that must be the only ones. Works on files of any shape. */
+import { compilePattern } from '../core/match.ts';
+import { findHandler, fullName, type PluginCatalog } from '../plugins/manifest.ts';
+import { shown } from './check.ts';
+import type { Diagnostic, PathStep } from './diagnostic.ts';
+import { atKey, atValue, type OpenFile } from './pipeline-file.ts';
+import { suggestion } from './suggest.ts';
+import { nodeAt } from './tree.ts';
+
+const fieldsAt = (file: OpenFile, path: readonly PathStep[]): string[] => {
+  const node = nodeAt(file.tree, path);
+  return node?.kind === 'fields' ? [...node.entries.keys()] : [];
+};
+
+function textAt(file: OpenFile, path: readonly PathStep[]): string | undefined {
+  const node = nodeAt(file.tree, path);
+  return node?.kind === 'leaf' && typeof node.value === 'string' ? node.value : undefined;
+}
+
+const said = (help: string | undefined): { help?: string } => (help === undefined ? {} : { help });
+
+/** The value may be that of a reference, which is never compared in public. */
+function helpFor(file: OpenFile, path: readonly PathStep[], words: readonly string[], kind: string): { help?: string } {
+  const node = nodeAt(file.tree, path);
+  if (node?.kind !== 'leaf' || typeof node.value !== 'string' || node.references.length > 0) return {};
+  return said(suggestion(node.value, words, kind));
+}
+
+const routePaths = (file: OpenFile): PathStep[][] => {
+  const routes = nodeAt(file.tree, ['routes']);
+  return routes?.kind === 'list' ? routes.items.map((_, at) => ['routes', at]) : [];
+};
+
+function unknownHandler(file: OpenFile, path: readonly PathStep[], name: string, catalog: PluginCatalog): Diagnostic {
+  const manifests = [...catalog.handlers.values()].flat();
+  const words = name.includes(':') ? manifests.map(fullName) : [...catalog.handlers.keys()];
+  const none = { help: 'no plugin is installed; list one under plugins: in eventflow.yaml' };
+  const help = words.length === 0 ? none : helpFor(file, path, words, 'known handlers');
+  const got = shown(nodeAt(file.tree, path));
+  return atValue(file, path, 'EF2010', `expected a handler of an allowed plugin, got ${got}`, help);
+}
+
+export function checkHandlers(file: OpenFile, catalog: PluginCatalog): Diagnostic[] {
+  const diagnostics: Diagnostic[] = [];
+  for (const route of routePaths(file)) {
+    const path = [...route, 'handler'];
+    const name = textAt(file, path);
+    const choice = findHandler(catalog, name ?? '');
+    if (name === undefined || name === '' || choice.kind === 'found') continue;
+    if (choice.kind === 'unknown') {
+      diagnostics.push(unknownHandler(file, path, name, catalog));
+      continue;
+    }
+    const message = `expected the handler of one plugin, got ${shown(nodeAt(file.tree, path))}, which several have`;
+    const help = `write ${choice.names.map((full) => JSON.stringify(full)).join(' or ')}`;
+    diagnostics.push(atValue(file, path, 'EF2011', message, { help }));
+  }
+  return diagnostics;
+}
+
+/** The ids are the identity of all state. */
+export function checkRouteIds(file: OpenFile): Diagnostic[] {
+  const first = new Map<string, number>();
+  return routePaths(file).flatMap((route): Diagnostic[] => {
+    const path = [...route, 'id'];
+    const id = textAt(file, path);
+    if (id === undefined) return [];
+    const node = nodeAt(file.tree, path);
+    const line = node === undefined ? 0 : file.source.at(node.place).line;
+    const earlier = first.get(id);
+    if (earlier === undefined) {
+      first.set(id, line);
+      return [];
+    }
+    return [atValue(file, path, 'EF2013', `expected an id of its own, got ${shown(node)}, as in line ${earlier}`)];
+  });
+}
+
+const policyKinds = ['retry', 'circuitBreaker', 'deadLetter'] as const;
+
+export function checkPolicyNames(file: OpenFile): Diagnostic[] {
+  return [['defaults'], ...routePaths(file)].flatMap((owner) =>
+    policyKinds.flatMap((kind): Diagnostic[] => {
+      const choice = [...owner, kind];
+      const path = nodeAt(file.tree, choice)?.kind === 'fields' ? [...choice, 'use'] : choice;
+      const name = textAt(file, path);
+      const known = fieldsAt(file, ['policies', kind]);
+      if (name === undefined || known.includes(name)) return [];
+      const none = { help: `define it under policies: ${kind}:` };
+      const help = known.length === 0 ? none : helpFor(file, path, known, 'defined policies');
+      return [
+        atValue(
+          file,
+          path,
+          'EF2012',
+          `expected a policy of policies.${kind}, got ${shown(nodeAt(file.tree, path))}`,
+          help,
+        ),
+      ];
+    }),
+  );
+}
+
+export function checkPipelineNames(files: readonly OpenFile[]): Diagnostic[] {
+  const first = new Map<string, OpenFile>();
+  return files.flatMap((file): Diagnostic[] => {
+    const name = textAt(file, ['name']);
+    if (name === undefined) return [];
+    const earlier = first.get(name);
+    if (earlier === undefined) {
+      first.set(name, file);
+      return [];
+    }
+    const got = shown(nodeAt(file.tree, ['name']));
+    return [atValue(file, ['name'], 'EF2014', `expected a name of its own, got ${got}, as in ${earlier.source.file}`)];
+  });
+}
+
+const warning = { severity: 'warning' } as const;
+
+/**
+ * In a pipeline that declares event types, a type that no pipeline declares is probably a typo: the route would wait for
+ * ever. Pipelines without declarations may mean any type.
+ */
+export function checkEventTypes(files: readonly OpenFile[]): Diagnostic[] {
+  const catalogue = [...new Set(files.flatMap((file) => fieldsAt(file, ['eventTypes'])))];
+  const declaring = files.filter((file) => fieldsAt(file, ['eventTypes']).length > 0);
+  return declaring.flatMap((file) =>
+    routePaths(file).flatMap((route) => {
+      const list = nodeAt(file.tree, [...route, 'on']);
+      return (list?.kind === 'list' ? list.items : []).flatMap((_, at): Diagnostic[] => {
+        const path = [...route, 'on', at];
+        const pattern = textAt(file, path);
+        if (pattern === undefined || catalogue.some(compilePattern(pattern))) return [];
+        const what = pattern.includes('*') ? 'a pattern that some declared event type fits' : 'a declared event type';
+        const help = helpFor(file, path, catalogue, 'declared types');
+        return [
+          atValue(file, path, 'EF2015', `expected ${what}, got ${shown(nodeAt(file.tree, path))}`, {
+            ...warning,
+            ...help,
+          }),
+        ];
+      });
+    }),
+  );
+}
+
+const ratioFields = ['failureRatio', 'minimumCalls', 'window'];
+
+/** A breaker counts in a row or by ratio; one map cannot ask for both. */
+export function checkBreakerRules(file: OpenFile): Diagnostic[] {
+  const owners = [
+    ['defaults', 'circuitBreaker'],
+    ...routePaths(file).map((route) => [...route, 'circuitBreaker']),
+    ...fieldsAt(file, ['policies', 'circuitBreaker']).map((name) => ['policies', 'circuitBreaker', name]),
+  ];
+  return owners.flatMap((path): Diagnostic[] => {
+    const fields = fieldsAt(file, path);
+    const ratio = ratioFields.find((field) => fields.includes(field));
+    if (ratio === undefined || !fields.includes('consecutiveFailures')) return [];
+    const message = `expected either consecutiveFailures or ${ratioFields.join(', ')}, got both`;
+    return [atKey(file, [...path, ratio], 'EF2008', message)];
+  });
+}
+
+/** `backoff: schedule` and `schedule` go together; a map that overrides a policy may name only one of them. */
+export function checkSchedules(file: OpenFile): Diagnostic[] {
+  const owners: PathStep[][] = [
+    ['defaults', 'retry'],
+    ...routePaths(file).map((route) => [...route, 'retry']),
+    ...fieldsAt(file, ['policies', 'retry']).map((name) => ['policies', 'retry', name]),
+  ];
+  return owners.flatMap((path): Diagnostic[] => {
+    const fields = fieldsAt(file, path);
+    const backoff = textAt(file, [...path, 'backoff']);
+    if (!fields.includes('schedule') || backoff === undefined || backoff === 'schedule') return [];
+    const message = `the waits of schedule are not used with backoff: ${shown(nodeAt(file.tree, [...path, 'backoff']))}`;
+    return [atKey(file, [...path, 'schedule'], 'EF2021', message, { ...warning, help: 'write backoff: schedule' })];
+  });
+}

@@ -1,0 +1,123 @@
+/** One pipeline file after reading and schema: what every later step works on. */
+import { dirname, resolve } from 'node:path';
+import type { ErrorCode } from '../errors.ts';
+import { check, pathOf } from './check.ts';
+import type { Diagnostic, PathStep, Place } from './diagnostic.ts';
+import { hasErrors } from './diagnostic.ts';
+import { readDocument } from './document.ts';
+import type { PipelineFile } from './pipeline.generated.ts';
+import type { Reading } from './reading.ts';
+import { diagnose, type Said, type Source } from './source.ts';
+import { keyPlace, leavesOf, nodeAt, type Tree, valuePlace } from './tree.ts';
+import type { Validate } from './validator.ts';
+
+export interface OpenFile {
+  readonly source: Source;
+  readonly tree: Tree;
+  /** May have any shape unless `valid`. */
+  readonly raw: unknown;
+  /** Undefined when the schema found faults. */
+  readonly valid: PipelineFile | undefined;
+  /** Where relative paths start. */
+  readonly folder: string;
+  /** Files that options name, by the JSON pointer of the option; absolute. */
+  readonly optionFiles: ReadonlyMap<string, string>;
+  readonly diagnostics: readonly Diagnostic[];
+  /** The text with its plain-text secrets masked. */
+  readonly maskedText: string;
+}
+
+/** A route without `with` is checked as one with no options, so that its handler can say what it needs. */
+function addMissingOptions(tree: Tree): void {
+  const routes = nodeAt(tree, ['routes']);
+  for (const route of routes?.kind === 'list' ? routes.items : []) {
+    if (route.kind !== 'fields' || route.entries.has('with')) continue;
+    const handler = route.entries.get('handler');
+    if (handler === undefined) continue;
+    const options: Tree = { kind: 'fields', entries: new Map(), place: handler.value.place };
+    route.entries.set('with', { key: handler.value.place, value: options });
+  }
+}
+
+function mask(text: string, places: readonly Place[]): string {
+  return places.reduce((masked, { start, end }) => {
+    const hidden = masked.slice(start, end).replace(/[^\r\n]/g, '*');
+    return masked.slice(0, start) + hidden + masked.slice(end);
+  }, text);
+}
+
+function plainSecrets(tree: Tree, pointers: ReadonlySet<string>): { path: PathStep[]; origin: Place }[] {
+  return [...pointers].flatMap((pointer) => {
+    const path = pathOf(tree, pointer);
+    const node = nodeAt(tree, path);
+    return (node === undefined ? [] : leavesOf(node))
+      .filter((leaf) => typeof leaf.value === 'string' && leaf.value !== '' && leaf.references.length === 0)
+      .map((leaf) => ({ path, origin: leaf.origin }));
+  });
+}
+
+const secretHelp = 'write ${NAME} or ${file:/run/secrets/name}, and give the value at run time';
+
+/** Undefined `file`: there is nothing to work on, and `diagnostics` says why. */
+export function openPipelineFile(
+  path: string,
+  reading: Reading,
+  validate: Validate,
+): {
+  readonly file: OpenFile | undefined;
+  readonly source: Source | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+} {
+  const { source, tree, diagnostics } = readDocument(path, reading);
+  if (source === undefined || tree === undefined) return { file: undefined, source, diagnostics };
+  addMissingOptions(tree);
+  const checked = check(source, tree, validate);
+  const secrets = plainSecrets(tree, checked.secrets);
+  const warnings = secrets.map((secret) => {
+    const message = 'expected a reference, got a secret in plain text';
+    return diagnose(source, valuePlace(tree, secret.path), 'EF2022', secret.path, message, {
+      severity: 'warning',
+      help: secretHelp,
+    });
+  });
+  const folder = dirname(path);
+  const optionFiles = new Map<string, string>();
+  for (const pointer of checked.files) {
+    const node = nodeAt(tree, pathOf(tree, pointer));
+    if (node?.kind !== 'leaf' || typeof node.value !== 'string' || node.value.includes('{{')) continue;
+    optionFiles.set(pointer, resolve(folder, node.value));
+  }
+  const all = [...diagnostics, ...checked.diagnostics];
+  const file: OpenFile = {
+    source,
+    tree,
+    raw: checked.value,
+    valid: hasErrors(all) ? undefined : (checked.value as PipelineFile),
+    folder,
+    optionFiles,
+    diagnostics: [...all, ...warnings],
+    maskedText: mask(
+      source.text,
+      secrets.map((secret) => secret.origin),
+    ),
+  };
+  return { file, source, diagnostics: file.diagnostics };
+}
+
+/** About the value at `path`. */
+export const atValue = (
+  file: OpenFile,
+  path: readonly PathStep[],
+  code: ErrorCode,
+  message: string,
+  said: Said = {},
+): Diagnostic => diagnose(file.source, valuePlace(file.tree, path), code, path, message, said);
+
+/** About the key at `path`. */
+export const atKey = (
+  file: OpenFile,
+  path: readonly PathStep[],
+  code: ErrorCode,
+  message: string,
+  said: Said = {},
+): Diagnostic => diagnose(file.source, keyPlace(file.tree, path), code, path, message, said);
