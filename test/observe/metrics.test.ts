@@ -1,0 +1,494 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { GroupStats } from '../../engine/bus/bus.ts';
+import { createMetrics, type Metrics, type MetricsOptions } from '../../engine/observe/metrics.ts';
+import {
+  attempt,
+  deadLettered,
+  fakeBus,
+  gaugesOf,
+  generation,
+  promtool,
+  route,
+  sampleOf,
+  seriesOf,
+  shop,
+  stats,
+  turned,
+  unavailable,
+} from './world.ts';
+
+const at = 1_700_000_000_000;
+
+function start(options: Partial<MetricsOptions> = {}): Metrics {
+  return createMetrics({
+    bus: () => fakeBus(async () => stats()),
+    gauges: () => [],
+    version: '0.1.0',
+    cacheMs: 0,
+    now: () => at,
+    ...options,
+  });
+}
+
+const receipt = route('orders.receipt');
+const labels = { pipeline: 'orders', route: 'receipt', handler: 'webhook' };
+
+/** Series of our own without those of Node. */
+const own = (page: string): string[] => [...seriesOf(page).keys()].filter((name) => name.startsWith('eventflow_'));
+
+test('every series of a route is there at 0 before the first event', async () => {
+  const metrics = start({ bus: () => undefined });
+  metrics.setGeneration(generation([receipt]), 1, at);
+  const page = await metrics.render();
+  for (const status of ['delivered', 'skipped', 'failed', 'dead']) {
+    const where = { ...labels, status, event_type: 'order.paid' };
+    assert.equal(sampleOf(page, 'eventflow_events_processed_total', where), 0);
+  }
+  for (const reason of ['exhausted', 'permanent', 'expired', 'invalid', 'undecodable', 'crash_loop', 'breaker_open']) {
+    assert.equal(sampleOf(page, 'eventflow_dead_letters_total', { ...labels, reason }), 0);
+  }
+  for (const state of ['closed', 'open', 'half_open']) {
+    assert.equal(sampleOf(page, 'eventflow_circuit_state', { ...labels, state }), 0);
+  }
+  assert.equal(sampleOf(page, 'eventflow_circuit_transitions_total', { ...labels, from: 'closed', to: 'open' }), 0);
+  assert.equal(sampleOf(page, 'eventflow_attempts_total', { ...labels, outcome: 'failed', error_type: '5xx' }), 0);
+  assert.equal(
+    sampleOf(page, 'eventflow_processing_seconds_bucket', { ...labels, event_type: 'order.paid', le: '0.01' }),
+    0,
+  );
+  assert.equal(sampleOf(page, 'eventflow_delivery_latency_seconds_count', labels), 0);
+  const lag = { consumer_group: 'orders.receipt', pipeline: 'orders', route: 'receipt', stream: 'order.paid' };
+  assert.equal(sampleOf(page, 'eventflow_consumer_lag', lag), 0);
+  assert.equal(sampleOf(page, 'eventflow_consumer_lag_known', lag), 0, 'nothing was read yet');
+  for (const name of [
+    'dlq_depth',
+    'circuit_opened_total',
+    'lost_total',
+    'retry_backlog',
+    'in_flight',
+    'route_running',
+  ]) {
+    assert.equal(sampleOf(page, `eventflow_${name}`, labels), 0, name);
+  }
+  assert.equal(sampleOf(page, 'eventflow_events_published_total', { event_type: 'order.paid', source: 'other' }), 0);
+});
+
+test('the series of a route go with it, and those of the others stay', async () => {
+  const metrics = start();
+  metrics.setGeneration(shop(), 1, at);
+  assert.ok(own(await metrics.render()).some((name) => name.includes('route="welcome"')));
+  metrics.setGeneration(generation([receipt]), 2, at);
+  const page = await metrics.render();
+  assert.deepEqual(
+    own(page).filter((name) => name.includes('route="welcome"') || name.includes('route="audit"')),
+    [],
+  );
+  assert.equal(sampleOf(page, 'eventflow_lost_total', labels), 0);
+});
+
+test('a route that is not enabled has no series', async () => {
+  const metrics = start();
+  metrics.setGeneration(shop(), 1, at);
+  assert.deepEqual(
+    own(await metrics.render()).filter((name) => name.includes('route="paused"')),
+    [],
+  );
+});
+
+test('an attempt counts by status, by outcome and error type, and into both histograms', async () => {
+  const metrics = start();
+  metrics.setGeneration(generation([receipt]), 1, at);
+  metrics.observer(attempt(receipt, { seconds: 0.02, latency: 0.3 }));
+  metrics.observer(attempt(receipt, { outcome: 'skipped' }));
+  metrics.observer(attempt(receipt, { outcome: 'failed', fault: unavailable, seconds: 20 }));
+  metrics.observer(attempt(receipt, { outcome: 'failed', fault: { code: 'timeout', message: '', kind: 'timeout' } }));
+  const page = await metrics.render();
+  const processed = (status: string): number =>
+    sampleOf(page, 'eventflow_events_processed_total', { ...labels, event_type: 'order.paid', status });
+  assert.deepEqual(['delivered', 'skipped', 'failed', 'dead'].map(processed), [1, 1, 2, 0]);
+  const attempts = (outcome: string, error_type: string): number =>
+    sampleOf(page, 'eventflow_attempts_total', { ...labels, outcome, error_type });
+  assert.deepEqual(
+    [
+      attempts('delivered', 'none'),
+      attempts('skipped', 'none'),
+      attempts('failed', '5xx'),
+      attempts('failed', 'timeout'),
+    ],
+    [1, 1, 1, 1],
+  );
+  const bucket = (le: string): number =>
+    sampleOf(page, 'eventflow_processing_seconds_bucket', { ...labels, event_type: 'order.paid', le });
+  assert.deepEqual([bucket('0.01'), bucket('0.025'), bucket('10'), bucket('+Inf')], [0, 3, 3, 4]);
+  assert.equal(
+    sampleOf(page, 'eventflow_delivery_latency_seconds_count', labels),
+    2,
+    'a failed attempt ends no delivery',
+  );
+});
+
+const classes = [
+  [{ code: 'http_429', message: '', kind: 'status', status: 429 }, '429'],
+  [{ code: 'http_404', message: '', kind: 'status', status: 404 }, '4xx'],
+  [{ code: 'http_302', message: '', kind: 'status', status: 302 }, 'status'],
+  [{ code: 'ECONNREFUSED', message: '', kind: 'connection' }, 'connection'],
+  [{ code: 'ENOTFOUND', message: '', kind: 'dns' }, 'dns'],
+  [{ code: 'boom', message: '', kind: 'error' }, 'error'],
+] as const;
+
+for (const [fault, type] of classes) {
+  test(`${fault.code} counts as error type ${type}`, async () => {
+    const metrics = start();
+    metrics.setGeneration(generation([receipt]), 1, at);
+    metrics.observer(attempt(receipt, { outcome: 'failed', fault }));
+    const page = await metrics.render();
+    assert.equal(sampleOf(page, 'eventflow_attempts_total', { ...labels, outcome: 'failed', error_type: type }), 1);
+  });
+}
+
+test('a dead letter counts by reason, as dead, and ends the delivery', async () => {
+  const metrics = start();
+  metrics.setGeneration(generation([receipt]), 1, at);
+  metrics.observer(deadLettered(receipt, { reason: 'permanent' }));
+  const page = await metrics.render();
+  assert.equal(sampleOf(page, 'eventflow_dead_letters_total', { ...labels, reason: 'permanent' }), 1);
+  assert.equal(sampleOf(page, 'eventflow_events_processed_total', { status: 'dead', event_type: 'order.paid' }), 1);
+  assert.equal(sampleOf(page, 'eventflow_delivery_latency_seconds_bucket', { ...labels, le: '60' }), 0);
+  assert.equal(sampleOf(page, 'eventflow_delivery_latency_seconds_bucket', { ...labels, le: '300' }), 1);
+});
+
+test('a latency below 0, from clocks that differ, counts as 0 and never makes the sum shrink', async () => {
+  const metrics = start();
+  metrics.setGeneration(generation([receipt]), 1, at);
+  metrics.observer(attempt(receipt, { latency: -5, seconds: Number.NaN }));
+  const page = await metrics.render();
+  assert.equal(sampleOf(page, 'eventflow_delivery_latency_seconds_sum', labels), 0);
+  assert.equal(sampleOf(page, 'eventflow_processing_seconds_sum', { ...labels, event_type: 'order.paid' }), 0);
+});
+
+test('every further signal moves its own counter', async () => {
+  const metrics = start();
+  metrics.setGeneration(generation([receipt]), 1, at);
+  const one = { route: receipt, count: 2 } as const;
+  const retry = { route: receipt, eventId: 'e', attempt: 1, delayMs: 5, fault: unavailable } as const;
+  for (const kind of ['unmatched', 'reclaimed', 'fenced'] as const) metrics.observer({ kind, ...one });
+  metrics.observer({ kind: 'lost', route: receipt, ids: ['1-0', '2-0', '3-0'] });
+  metrics.observer({ kind: 'retry_scheduled', ...retry });
+  metrics.observer({ kind: 'published', eventType: 'order.paid', source: '/shop', count: 7 });
+  metrics.observer({ kind: 'duplicate_suppressed', eventType: 'order.paid' });
+  metrics.observer({ kind: 'bus_error', errorKind: 'oom', message: 'full' });
+  metrics.observer({ kind: 'bus_error', errorKind: 'never heard of', message: '?' });
+  metrics.observer({ kind: 'durability', mode: 'fsync', level: 'best_effort', reason: 'appendfsync is everysec' });
+  const page = await metrics.render();
+  const of = (name: string): number => sampleOf(page, `eventflow_${name}`, labels);
+  assert.deepEqual(
+    ['unmatched_total', 'reclaimed_total', 'fenced_total', 'lost_total', 'retries_scheduled_total'].map(of),
+    [2, 2, 2, 3, 1],
+  );
+  assert.equal(sampleOf(page, 'eventflow_events_published_total', { event_type: 'order.paid', source: 'other' }), 7);
+  assert.equal(sampleOf(page, 'eventflow_duplicates_suppressed_total', { event_type: 'order.paid' }), 1);
+  assert.equal(sampleOf(page, 'eventflow_bus_errors_total', { kind: 'oom' }), 1);
+  assert.equal(sampleOf(page, 'eventflow_bus_errors_total', { kind: 'other' }), 1);
+  assert.equal(sampleOf(page, 'eventflow_bus_durability', { mode: 'fsync' }), 0);
+});
+
+test('a circuit counts its changes, and every opening, also the one after a failed probe', async () => {
+  const open = { kind: 'open', period: 1, since: at - 30_000, until: at, openFor: 60_000, why: 'x' } as const;
+  const metrics = start({ gauges: () => [gaugesOf(receipt, { held: true, breaker: open })] });
+  metrics.setGeneration(generation([receipt]), 1, at);
+  metrics.observer(turned(receipt, 'closed', 'open'));
+  metrics.observer(turned(receipt, 'open', 'half_open'));
+  metrics.observer(turned(receipt, 'half_open', 'open'));
+  const page = await metrics.render();
+  assert.equal(sampleOf(page, 'eventflow_circuit_opened_total', labels), 2);
+  assert.equal(sampleOf(page, 'eventflow_circuit_transitions_total', { ...labels, from: 'half_open', to: 'open' }), 1);
+  const state = (name: string): number => sampleOf(page, 'eventflow_circuit_state', { ...labels, state: name });
+  assert.deepEqual(['closed', 'open', 'half_open'].map(state), [0, 1, 0]);
+});
+
+test('a route without a breaker has no series of a circuit', async () => {
+  const metrics = start();
+  metrics.setGeneration(generation([route('orders.receipt', { breaker: undefined })]), 1, at);
+  assert.deepEqual(
+    own(await metrics.render()).filter((name) => name.includes('circuit')),
+    [],
+  );
+});
+
+test('held deliveries are what waits in the streams of a held route, for as long as it has been held', async () => {
+  let now = at;
+  const lag: GroupStats['lag'] = [{ stream: 'order.paid', entries: 40, known: true }];
+  const open = { kind: 'open', period: 1, since: at - 90_000, until: at, openFor: 60_000, why: 'x' } as const;
+  let gauges = gaugesOf(receipt, { held: true, breaker: open });
+  const metrics = start({
+    bus: () => fakeBus(async () => stats({ lag, due: 2 })),
+    gauges: () => [gauges],
+    now: () => now,
+  });
+  metrics.setGeneration(generation([receipt]), 1, at);
+  const first = await metrics.render();
+  assert.equal(sampleOf(first, 'eventflow_held_deliveries', labels), 42);
+  assert.equal(sampleOf(first, 'eventflow_held_oldest_seconds', labels), 90);
+  now += 10_000;
+  gauges = gaugesOf(receipt, {
+    breaker: { kind: 'half_open', period: 1, openFor: 1, probes: [], successes: 0, why: '' },
+  });
+  assert.equal(sampleOf(await metrics.render(), 'eventflow_held_oldest_seconds', labels), 100, 'a probe ends no hold');
+  gauges = gaugesOf(receipt);
+  const last = await metrics.render();
+  assert.deepEqual(
+    [sampleOf(last, 'eventflow_held_deliveries', labels), sampleOf(last, 'eventflow_held_oldest_seconds', labels)],
+    [0, 0],
+  );
+});
+
+test('what the bus knows is read at scrape time', async () => {
+  const known = stats({
+    lag: [
+      { stream: 'order.paid', entries: 12, known: true },
+      { stream: 'due elsewhere', entries: 3, known: false },
+    ],
+    pending: 4,
+    pendingOldestMs: 1_500,
+    retrying: 5,
+    retryOverdueMs: 2_500,
+    dead: 6,
+    deadOldestAt: at - 60_000,
+    totals: { ...stats().totals, redriven: 7 },
+  });
+  const metrics = start({ bus: () => fakeBus(async () => known) });
+  metrics.setGeneration(generation([receipt]), 1, at);
+  const page = await metrics.render();
+  const lag = (stream: string): number[] =>
+    ['eventflow_consumer_lag', 'eventflow_consumer_lag_known'].map((name) =>
+      sampleOf(page, name, { consumer_group: 'orders.receipt', stream }),
+    );
+  assert.deepEqual(lag('order.paid'), [12, 1]);
+  assert.deepEqual(lag('due elsewhere'), [3, 0]);
+  const of = (name: string): number => sampleOf(page, `eventflow_${name}`, labels);
+  assert.deepEqual(
+    ['pending_entries', 'pending_oldest_seconds', 'retry_backlog', 'retry_overdue_seconds', 'dlq_depth'].map(of),
+    [4, 1.5, 5, 2.5, 6],
+  );
+  assert.deepEqual([of('dlq_oldest_seconds'), of('redriven_total')], [60, 7]);
+  assert.deepEqual(
+    own(page).filter((name) => name.includes('residue')),
+    [],
+    'unknown while the lag is not exact',
+  );
+});
+
+test('the residue is what was accepted and is nowhere', async () => {
+  const totals = { ...stats().totals, accepted: 20, delivered: 9, skipped: 1, unmatched: 1, discarded: 1, dropped: 1 };
+  const lag: GroupStats['lag'] = [{ stream: 'order.paid', entries: 2, known: true }];
+  const metrics = start({
+    bus: () => fakeBus(async () => stats({ lag, pending: 1, retrying: 1, due: 1, dead: 1, totals })),
+  });
+  metrics.setGeneration(generation([receipt]), 1, at);
+  assert.equal(sampleOf(await metrics.render(), 'eventflow_conservation_residue', labels), 1);
+});
+
+test('a bus that never answers does not hang the page, and the last numbers stay with their age', async () => {
+  let now = at;
+  let hangs = false;
+  const never = new Promise<never>(() => {});
+  const metrics = start({
+    bus: () =>
+      fakeBus(
+        async () => stats({ dead: 3 }),
+        () => (hangs ? never : Promise.resolve()),
+      ),
+    deadlineMs: 30,
+    now: () => now,
+  });
+  metrics.setGeneration(generation([receipt]), 1, at);
+  assert.equal(sampleOf(await metrics.render(), 'eventflow_bus_up'), 1);
+  hangs = true;
+  now += 60_000;
+  const started = Date.now();
+  const page = await metrics.render();
+  assert.ok(Date.now() - started < 1_000);
+  assert.equal(sampleOf(page, 'eventflow_bus_up'), 0);
+  assert.equal(sampleOf(page, 'eventflow_dlq_depth', labels), 3);
+  assert.equal(sampleOf(page, 'eventflow_bus_stats_age_seconds'), 60);
+});
+
+test('a bus that refuses is down, and is up again when it answers', async () => {
+  let error: Error | undefined = new Error('ECONNREFUSED');
+  const ping = async (): Promise<void> => {
+    if (error !== undefined) throw error;
+  };
+  const metrics = start({ bus: () => fakeBus(async () => stats(), ping) });
+  metrics.setGeneration(generation([receipt]), 1, at);
+  assert.equal(sampleOf(await metrics.render(), 'eventflow_bus_up'), 0);
+  error = undefined;
+  assert.equal(sampleOf(await metrics.render(), 'eventflow_bus_up'), 1);
+});
+
+test('scrapes that come together read the bus once', async () => {
+  let pings = 0;
+  const ping = async (): Promise<void> => {
+    pings++;
+  };
+  const metrics = start({ bus: () => fakeBus(async () => stats(), ping), cacheMs: 1_000 });
+  metrics.setGeneration(generation([receipt]), 1, at);
+  await Promise.all([metrics.render(), metrics.render(), metrics.render()]);
+  await metrics.render();
+  assert.equal(pings, 1);
+});
+
+// ── reloads ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+test('a reload that changes a route goes on counting, whichever object the signals carry', async () => {
+  const metrics = start();
+  metrics.setGeneration(generation([receipt]), 1, at);
+  metrics.observer(attempt(receipt));
+  const changed = route('orders.receipt', { timeout: 1, hash: 'h2' });
+  metrics.setGeneration(generation([changed]), 2, at);
+  metrics.observer(attempt(receipt));
+  metrics.observer(attempt(changed));
+  const where = { ...labels, status: 'delivered', event_type: 'order.paid' };
+  assert.equal(sampleOf(await metrics.render(), 'eventflow_events_processed_total', where), 3);
+});
+
+test('a new handler starts at 0, and what the old one still drains counts for neither', async () => {
+  const metrics = start();
+  metrics.setGeneration(generation([receipt]), 1, at);
+  metrics.observer(attempt(receipt));
+  metrics.setGeneration(generation([route('orders.receipt', { handler: 'email' })]), 2, at);
+  metrics.observer(attempt(receipt));
+  const page = await metrics.render();
+  const delivered = { route: 'receipt', status: 'delivered', event_type: 'order.paid' };
+  assert.equal(sampleOf(page, 'eventflow_events_processed_total', { ...delivered, handler: 'email' }), 0);
+  assert.deepEqual(
+    own(page).filter((name) => name.includes('handler="webhook"')),
+    [],
+  );
+});
+
+test('a refused reload shows, and leaves the generation as it was', async () => {
+  let now = at;
+  const metrics = start({ now: () => now });
+  metrics.setGeneration(generation([receipt]), 3, at);
+  now += 5_000;
+  const changes = { started: [], changed: [], stopped: [] };
+  const reloaded = { kind: 'reloaded', generation: 3, hash: 'c0ffee', problems: ['x'], changes } as const;
+  metrics.observer({ ...reloaded, result: 'rejected' });
+  const page = await metrics.render();
+  assert.equal(sampleOf(page, 'eventflow_config_last_reload_successful'), 0);
+  assert.equal(sampleOf(page, 'eventflow_config_last_reload_success_timestamp_seconds'), at / 1_000);
+  assert.equal(sampleOf(page, 'eventflow_config_reloads_total', { result: 'rejected' }), 1);
+  assert.equal(sampleOf(page, 'eventflow_config_info', { hash: 'c0ffee', generation: '3' }), 1);
+  metrics.observer({ ...reloaded, result: 'unchanged' });
+  const after = await metrics.render();
+  assert.equal(sampleOf(after, 'eventflow_config_last_reload_successful'), 1);
+  assert.equal(sampleOf(after, 'eventflow_config_last_reload_success_timestamp_seconds'), at / 1_000 + 5);
+});
+
+// ── bounds ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const typesOf = (page: string, one: string): string[] =>
+  own(page)
+    .filter((name) => name.startsWith('eventflow_events_processed_total') && name.includes(`route="${one}"`))
+    .filter((name) => name.includes('status="delivered"'))
+    .map((name) => /event_type="([^"]*)"/.exec(name)?.[1] ?? '');
+
+test('without a catalogue, types named without a wildcard keep their name and the rest is other', async () => {
+  const metrics = start();
+  const all = route('orders.audit', { on: ['order.**'] });
+  metrics.setGeneration(generation([receipt, all]), 1, at);
+  metrics.observer(attempt(all, { eventType: 'order.paid' }));
+  for (let i = 0; i < 100; i++) metrics.observer(attempt(all, { eventType: `order.made.up.${i}` }));
+  const page = await metrics.render();
+  assert.deepEqual(typesOf(page, 'audit'), ['order.paid', 'other']);
+  const where = { route: 'audit', status: 'delivered', event_type: 'other' };
+  assert.equal(sampleOf(page, 'eventflow_events_processed_total', where), 100);
+});
+
+test('with a catalogue, only its types keep their name', async () => {
+  const metrics = start();
+  const both = route('orders.receipt', { on: ['order.paid', 'order.sent'] });
+  metrics.setGeneration(generation([both], { types: ['order.sent', 'order.unwanted'] }), 1, at);
+  assert.deepEqual(typesOf(await metrics.render(), 'receipt'), ['order.sent', 'other']);
+});
+
+test('a declared source keeps its name, every other one is other', async () => {
+  const metrics = start({ sources: ['/shop'] });
+  metrics.setGeneration(generation([receipt]), 1, at);
+  metrics.observer({ kind: 'published', eventType: 'order.paid', source: '/shop', count: 1 });
+  metrics.observer({ kind: 'published', eventType: 'order.paid', source: '/attacker/17', count: 1 });
+  const page = await metrics.render();
+  const published = (source: string): number =>
+    sampleOf(page, 'eventflow_events_published_total', { event_type: 'order.paid', source });
+  assert.deepEqual([published('/shop'), published('other')], [1, 1]);
+});
+
+test('the cap holds, and what it kept out is counted and still in the sums', async () => {
+  const metrics = start({ maxSeries: 300 });
+  const types = Array.from({ length: 50 }, (_, i) => `order.t${i}`);
+  const all = route('orders.receipt', { on: ['order.**'] });
+  metrics.setGeneration(generation([all], { types }), 1, at);
+  for (const eventType of types) metrics.observer(attempt(all, { eventType }));
+  const page = await metrics.render();
+  assert.ok(own(page).length < 340, `${own(page).length} series; the engine's own few are not under the cap`);
+  assert.ok(sampleOf(page, 'eventflow_series_dropped_total') > 0);
+  const delivered = [...seriesOf(page)]
+    .filter(([name]) => name.startsWith('eventflow_events_processed_total') && name.includes('"delivered"'))
+    .reduce((sum, [, value]) => sum + value, 0);
+  assert.equal(delivered, types.length);
+});
+
+test('streams beyond the bound are folded into one, and none of their lag is lost', async () => {
+  const lag = Array.from({ length: 150 }, (_, i) => ({ stream: `order.s${i}`, entries: 1, known: true }));
+  const metrics = start({ bus: () => fakeBus(async () => stats({ lag })) });
+  metrics.setGeneration(generation([route('orders.receipt', { on: ['order.**'] })]), 1, at);
+  for (let scrape = 0; scrape < 2; scrape++) {
+    const page = await metrics.render();
+    assert.equal(sampleOf(page, 'eventflow_consumer_lag', { stream: 'other' }), 50);
+    assert.equal(sampleOf(page, 'eventflow_series_dropped_total'), 100, 'counted once, not at every scrape');
+  }
+});
+
+// ── counters of plugins ──────────────────────────────────────────────────────────────────────────────────────────
+
+test("a handler's counter that is made before its generation runs is exported, and goes with its route", async () => {
+  const metrics = start();
+  const counter = metrics.counter('messages_sent', 'Messages handed to the server.', receipt);
+  metrics.setGeneration(generation([receipt]), 1, at);
+  assert.equal(sampleOf(await metrics.render(), 'eventflow_plugin_messages_sent_total'), 0);
+  counter.inc();
+  metrics.counter('messages_sent', 'Again, after a reload.', route('orders.receipt', { hash: 'h2' })).inc(2);
+  const where = { pipeline: 'orders', route: 'receipt' };
+  assert.equal(sampleOf(await metrics.render(), 'eventflow_plugin_messages_sent_total', where), 3);
+  metrics.setGeneration(generation([route('orders.other')]), 2, at);
+  assert.doesNotMatch(await metrics.render(), /messages_sent/);
+});
+
+test("a handler's counters are bounded, named well, and only grow", () => {
+  const metrics = start();
+  for (let i = 0; i < 20; i++) metrics.counter(`c${i}`, 'x', receipt);
+  assert.throws(() => metrics.counter('c20', 'x', receipt), /at most 20 counters per handler.*orders\.receipt/);
+  assert.throws(() => metrics.counter('Not-A-Name', 'x', receipt), /expected a counter name that matches/);
+  assert.throws(() => metrics.counter('c0', 'x', receipt).inc(-1), /got -1/);
+  assert.throws(() => metrics.counter('c0', 'x', receipt).inc(Number.NaN), /got NaN/);
+});
+
+// ── the page ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+test('promtool finds nothing to say about the page', async () => {
+  const metrics = start({ plugins: () => [{ name: '@eventflow/plugin-email', version: '0.1.0' }] });
+  const nasty = route('orders.receipt', { on: ['order.paid', 'ord"er\\pa\nid'] });
+  metrics.counter('messages_sent', 'Messages, with a "quote" and a\nline.', nasty).inc();
+  metrics.setGeneration(generation([nasty]), 1, at);
+  metrics.observer(attempt(nasty));
+  metrics.observer({ kind: 'durability', mode: 'fsync', level: 'guaranteed', reason: undefined });
+  const checked = await promtool(['check', 'metrics'], await metrics.render());
+  assert.deepEqual(checked, { code: 0, output: '' });
+});
+
+test('after close nothing is exported', async () => {
+  const metrics = start();
+  metrics.close();
+  assert.equal((await metrics.render()).trim(), '');
+});
