@@ -3,21 +3,18 @@
  * has a deadline, and what goes wrong says which plugin, which route, and where in the YAML the route stands.
  */
 import { realpathSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join, sep } from 'node:path';
+import { resolve, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Route } from '../core/route.ts';
 import { type ErrorCode, EventFlowError } from '../errors.ts';
 import { apiVersion, type Handler, type Plugin } from '../plugin.ts';
 import { type ContextDeps, createContext } from './context.ts';
 
-/** What the manifest says about where the code is. */
+/** Where the manifest says the code is. */
 export interface HandlerSource {
-  /** The package's name, or the folder as the settings name it. */
-  readonly plugin: string;
   /** The package's folder, absolute. */
   readonly folder: string;
-  /** A file in that folder (`./dist/index.js`), or `.` for the package's main export. */
+  /** The file to import, absolute or from that folder. */
   readonly entry: string;
 }
 
@@ -74,13 +71,10 @@ const callAsync = async <T>(call: () => T | Promise<T>): Promise<T> => call();
 const errorText = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** The entry as a file; throws when it is not there or outside the package's folder. */
-function entryFile({ plugin, folder, entry }: HandlerSource): string {
-  const from = createRequire(join(folder, 'package.json'));
-  const file = entry === '.' ? from.resolve(plugin) : realpathSync(join(folder, entry));
-  if (!file.startsWith(realpathSync(folder) + sep)) {
-    throw new Error(`expected the entry to be inside the package, got ${entry}`);
-  }
-  return file;
+function entryFile({ folder, entry }: HandlerSource): string {
+  const file = realpathSync(resolve(folder, entry));
+  if (file.startsWith(realpathSync(folder) + sep)) return file;
+  throw new Error(`expected the entry to be inside the package, got ${entry}`);
 }
 
 /** By entry file. Node keeps modules for the life of the process anyway: a new version needs a restart. */
@@ -104,7 +98,7 @@ function asPlugin(value: unknown, route: Route): Plugin {
     throw new PluginError('EF3103', route, `expected the default export to be what definePlugin returns, got ${got}`);
   }
   const version = value.apiVersion;
-  if (version !== apiVersion && version !== apiVersion - 1) {
+  if (version < 1 || (version !== apiVersion && version !== apiVersion - 1)) {
     throw new PluginError('EF3102', route, `expected apiVersion ${apiVersion}, got ${version}`);
   }
   return value as unknown as Plugin;

@@ -5,10 +5,11 @@ import type { Route } from '../../engine/core/route.ts';
 import type { Counter, Handler, HandlerContext } from '../../engine/plugin.ts';
 import { createEgress } from '../../engine/plugins/egress.ts';
 import { type LoadDeps, loadHandler, PluginError } from '../../engine/plugins/load.ts';
+import { findHandler, readCatalog } from '../../engine/plugins/manifest.ts';
 import { createTemplates } from '../../engine/plugins/templates.ts';
 
 const folder = join(import.meta.dirname, 'fixtures');
-const source = { plugin: 'eventflow-plugin-fixtures', folder, entry: './good.js' };
+const source = { folder, entry: './good.js' };
 const warnings: string[] = [];
 const counted: string[] = [];
 
@@ -77,18 +78,11 @@ describe('loading a handler', () => {
     assert.deepEqual(counted, ['orders.receipt sent']);
   });
 
-  test('finds the main export of a package for the entry "."', async () => {
-    const { handler } = await loadHandler(routeOf('good'), { ...source, entry: '.' }, deps);
-    assert.equal(typeof handler.handle, 'function');
-  });
-
-  test('finds a first-party plugin in its workspace', async () => {
-    const webhook = {
-      plugin: '@eventflow/plugin-log',
-      folder: join(import.meta.dirname, '../../plugins/log'),
-      entry: '.',
-    };
-    const { handler } = await loadHandler(routeOf('noop'), webhook, deps);
+  test('imports a first-party plugin as the manifest names it', async () => {
+    const { catalog } = readCatalog(['@eventflow/plugin-log'], process.cwd());
+    const noop = findHandler(catalog, 'noop');
+    assert.ok(noop.kind === 'found');
+    const { handler } = await loadHandler(routeOf('noop'), noop.manifest, deps);
     assert.equal(typeof handler.handle, 'function');
   });
 
