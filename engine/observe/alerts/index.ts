@@ -42,7 +42,7 @@ const toYaml = (rule: AlertRule, labels: Readonly<Record<string, string>>, runbo
   expr: rule.expr,
   ...(rule.pendingFor === 0 ? {} : { for: duration(rule.pendingFor) }),
   ...(rule.keepFiringFor === 0 ? {} : { keep_firing_for: duration(rule.keepFiringFor) }),
-  labels: { severity: rule.severity, ...labels },
+  labels: { severity: rule.severity, ...labels, ...rule.labels },
   annotations: {
     summary: rule.summary,
     description: rule.description,

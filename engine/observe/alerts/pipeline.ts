@@ -118,11 +118,14 @@ const flapping = (scope: Scope): AlertRule => ({
 
 // ── from the route's own policies ────────────────────────────────────────────────────────────────────────────────
 
-const routeAlerts = (route: Route, scope: Scope): readonly AlertRule[] => [
-  ...deadLetterAlerts(route, scope),
-  ...(route.breaker === undefined ? [] : [circuitOpen(route.breaker.maxOpenFor, scope)]),
-  ...(route.maxAge === undefined ? [] : [heldTooLong(route.maxAge, scope)]),
-];
+function routeAlerts(route: Route, scope: Scope): readonly AlertRule[] {
+  const rules = [
+    ...deadLetterAlerts(route, scope),
+    ...(route.breaker === undefined ? [] : [circuitOpen(route.breaker.maxOpenFor, scope)]),
+    ...(route.maxAge === undefined ? [] : [heldTooLong(route.maxAge, scope)]),
+  ];
+  return rules.map((rule) => ({ ...rule, labels: { pipeline: route.pipeline, route: route.id } }));
+}
 
 function deadLetterAlerts({ deadLetter }: Route, scope: Scope): readonly AlertRule[] {
   const { retention, maxEntries } = deadLetter;

@@ -10,6 +10,8 @@ export interface AlertRule {
   /** ms; keeps an alert that comes and goes from paging each time. */
   readonly keepFiringFor: number;
   readonly severity: Severity;
+  /** Set when the rule is about one route, so that rules of the same name can be told apart. */
+  readonly labels?: { readonly pipeline: string; readonly route: string };
   /** One sentence that is the same for every instance of the alert. */
   readonly summary: string;
   /** What this instance says; a Prometheus template. */

@@ -1,0 +1,351 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { parse, stringify } from 'yaml';
+import { generateAlerts } from '../../engine/observe/alerts/index.ts';
+import { table } from '../../engine/observe/table.ts';
+import { familyOf, selectorsOf } from './promql.ts';
+import { breaker, generation, promtool, type Ran, route, shop } from './world.ts';
+
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly for?: string;
+  readonly keep_firing_for?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+const rulesOf = (files: Readonly<Record<string, string>>): readonly Rule[] =>
+  Object.values(files).flatMap((text) =>
+    (parse(text) as { groups: { rules: Rule[] }[] }).groups.flatMap((group) => group.rules),
+  );
+
+async function withFiles(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'eventflow-alerts-'));
+  t.after(() => rm(dir, { recursive: true }));
+  for (const [file, text] of Object.entries(files)) await writeFile(join(dir, file), text);
+  return dir;
+}
+
+test('promtool accepts every rule file', async (t) => {
+  const files = generateAlerts(shop());
+  const dir = await withFiles(t, files);
+  const paths = Object.keys(files).map((file) => join(dir, file));
+  const checked = await promtool(['check', 'rules', '--lint=all', '--lint-fatal', ...paths]);
+  assert.equal(checked.code, 0, checked.output);
+});
+
+test('the same pipelines give the same bytes, in whichever order they were read', () => {
+  const { pipelines, ...rest } = shop();
+  assert.deepEqual(generateAlerts({ ...rest, pipelines: pipelines.toReversed() }), generateAlerts(shop()));
+  assert.deepEqual(Object.keys(generateAlerts(shop())), [
+    'eventflow.rules.yaml',
+    'eventflow-pipeline-accounts.rules.yaml',
+    'eventflow-pipeline-orders.rules.yaml',
+  ]);
+});
+
+test('each alert reads metrics of the table, and the table knows which alerts read them', () => {
+  const readers = new Map<string, Set<string>>(table.map(({ name }) => [name, new Set()]));
+  for (const { alert, expr } of rulesOf(generateAlerts(shop()))) {
+    for (const { metric } of selectorsOf(expr)) {
+      const known = readers.get(familyOf(metric));
+      assert.ok(known, `${alert} reads ${metric}, which is not in the table`);
+      known.add(alert);
+    }
+  }
+  const told = table.map(({ name, alerts }) => [name, [...alerts].sort()]);
+  assert.deepEqual(
+    told,
+    Array.from(readers, ([name, alerts]) => [name, [...alerts].sort()]),
+  );
+});
+
+test('numbers of the bus are never summed over engines', () => {
+  const fromBus: ReadonlySet<string> = new Set(table.filter(({ scope }) => scope === 'bus').map(({ name }) => name));
+  for (const { alert, expr } of rulesOf(generateAlerts(shop()))) {
+    for (const [, inner = ''] of expr.matchAll(/sum by \([^)]*\) \((?:\w+\()?(eventflow_\w+)/g)) {
+      assert.ok(!fromBus.has(inner), `${alert} sums ${inner}`);
+    }
+  }
+});
+
+test('every alert says what, how bad, for whom, and where to read on', () => {
+  for (const rule of rulesOf(generateAlerts(shop(), { runbooks: 'https://wiki.example/eventflow/' }))) {
+    assert.match(rule.alert, /^EventFlow[A-Z][A-Za-z]+$/);
+    assert.match(rule.labels['severity'] ?? '', /^(critical|warning|info)$/);
+    assert.match(rule.annotations['summary'] ?? '', /^[A-Z][^{]*\.$/, 'a sentence that is the same every time');
+    assert.match(rule.annotations['description'] ?? '', /\.$/);
+    assert.equal(rule.annotations['runbook_url'], `https://wiki.example/eventflow/${rule.alert}.md`);
+    if (rule.expr.includes('pipeline=')) assert.equal(rule.labels['team'], 'payments');
+  }
+});
+
+test('a pipeline without a team has alerts without one', () => {
+  const rules = rulesOf(generateAlerts(generation([route('orders.receipt')], { labels: {} })));
+  assert.deepEqual(new Set(rules.flatMap(({ labels }) => Object.keys(labels))), new Set(['severity']));
+});
+
+test("an alert's patience and threshold come from the route's own policy", () => {
+  const slow = route('orders.receipt', {
+    breaker: { ...breaker, maxOpenFor: 90_000 },
+    maxAge: 7_200_000,
+    deadLetter: { retention: 3_600_000, maxEntries: 50, onFull: 'dropOldest' },
+  });
+  const rules = rulesOf(generateAlerts(generation([slow])));
+  const find = (alert: string): Rule | undefined => rules.find((rule) => rule.alert === alert);
+  assert.equal(find('EventFlowCircuitOpen')?.for, '90s');
+  assert.match(find('EventFlowHeldTooLong')?.expr ?? '', /> 3600$/);
+  assert.match(find('EventFlowDlqOldestTooOld')?.expr ?? '', /> 1800$/);
+  assert.match(find('EventFlowDlqNearlyFull')?.expr ?? '', /> 40$/);
+  assert.equal(find('EventFlowDlqNearlyFull')?.labels['severity'], 'warning');
+});
+
+test('a route without a breaker or an age limit has no alert about them, one that is not enabled has none at all', () => {
+  const plain = route('orders.audit', { breaker: undefined });
+  const alerts = rulesOf(generateAlerts(generation([plain]))).map(({ alert }) => alert);
+  assert.ok(!alerts.includes('EventFlowCircuitOpen') && !alerts.includes('EventFlowHeldTooLong'));
+  const files = generateAlerts(generation([route('orders.receipt', { enabled: false })]));
+  assert.deepEqual(Object.keys(files), ['eventflow.rules.yaml']);
+});
+
+// ── do they fire, hold back and resolve? ─────────────────────────────────────────────────────────────────────────
+
+interface Scenario {
+  readonly alert: string;
+  readonly what: string;
+  /** Series and their values, one a minute, in promtool's notation. */
+  readonly series: Readonly<Record<string, string>>;
+  /** Minute → how many alerts fire then. */
+  readonly firing: Readonly<Record<number, number>>;
+}
+
+const one = 'job="e",instance="a",pipeline="orders",route="receipt",handler="webhook"';
+const two = 'job="e",instance="b",pipeline="orders",route="receipt",handler="webhook"';
+const lag = (instance: string): string =>
+  `eventflow_consumer_lag{job="e",instance="${instance}",consumer_group="orders.receipt",pipeline="orders",route="receipt",stream="order.paid"}`;
+
+const scenarios: readonly Scenario[] = [
+  {
+    alert: 'EventFlowEngineAbsent',
+    what: 'when no engine was there for 5 minutes',
+    series: { 'eventflow_build_info{job="e",instance="a"}': '1x4 _x20 1x20' },
+    firing: { 4: 0, 8: 0, 20: 1, 40: 0 },
+  },
+  {
+    alert: 'EventFlowBusDown',
+    what: 'for the engine whose bus is gone, not for a hiccup',
+    series: {
+      'eventflow_bus_up{job="e",instance="a"}': '1x4 0x9 1x20',
+      'eventflow_bus_up{job="e",instance="b"}': '1 0 1x40',
+    },
+    firing: { 1: 0, 4: 0, 8: 1, 20: 0 },
+  },
+  {
+    alert: 'EventFlowConfigReloadFailed',
+    what: 'when a refused file stays for 5 minutes',
+    series: { 'eventflow_config_last_reload_successful{job="e",instance="a"}': '1x4 0x9 1x20' },
+    firing: { 7: 0, 12: 1, 20: 0 },
+  },
+  {
+    alert: 'EventFlowGenerationsDiffer',
+    what: 'when an engine does not follow',
+    series: {
+      'eventflow_config_info{job="e",instance="a",hash="x",generation="1"}': '1x60',
+      'eventflow_config_info{job="e",instance="b",hash="y",generation="2"}': '1x29 stale',
+    },
+    firing: { 10: 0, 20: 1, 40: 0 },
+  },
+  {
+    alert: 'EventFlowDurabilityBestEffort',
+    what: 'unless nobody asked for durability',
+    series: {
+      'eventflow_bus_durability{job="e",instance="a",mode="fsync"}': '0x9 1x20',
+      'eventflow_bus_durability{job="e",instance="b",mode="none"}': '0x40',
+    },
+    firing: { 2: 0, 8: 1, 15: 0 },
+  },
+  {
+    alert: 'EventFlowNoConsumer',
+    what: 'when no engine runs the route; one is enough',
+    series: {
+      [`eventflow_route_running{${one}}`]: '1x4 0x14 1x20',
+      [`eventflow_route_running{${two}}`]: '0x40',
+    },
+    firing: { 4: 0, 15: 1, 25: 0 },
+  },
+  {
+    alert: 'EventFlowNothingMoves',
+    what: 'when events wait and nothing is attempted',
+    series: {
+      [lag('a')]: '5x60',
+      [`eventflow_attempts_total{${one},outcome="delivered",error_type="none"}`]: '0x39 1+10x30',
+      [`eventflow_unmatched_total{${one}}`]: '0x70',
+      [`eventflow_held_deliveries{${one}}`]: '0x70',
+    },
+    firing: { 5: 0, 30: 1, 60: 0 },
+  },
+  {
+    alert: 'EventFlowNothingMoves',
+    what: 'not while the circuit holds the route, which has an alert of its own',
+    series: {
+      [lag('a')]: '5x60',
+      [`eventflow_attempts_total{${one},outcome="delivered",error_type="none"}`]: '0x60',
+      [`eventflow_unmatched_total{${one}}`]: '0x60',
+      [`eventflow_held_deliveries{${one}}`]: '5x60',
+    },
+    firing: { 30: 0, 60: 0 },
+  },
+  {
+    alert: 'EventFlowLagGrowing',
+    what: 'when the lag grows, however many engines report it; a small or a steady one holds back',
+    series: { [lag('a')]: '0+50x40 2000x40', [lag('b')]: '0+50x40 2000x40' },
+    firing: { 5: 0, 35: 1, 75: 0 },
+  },
+  {
+    alert: 'EventFlowLagGrowing',
+    what: 'not for 60 events that two engines report: they are 60, not 120',
+    series: { [lag('a')]: '0+2x30', [lag('b')]: '0+2x30' },
+    firing: { 30: 0 },
+  },
+  {
+    alert: 'EventFlowRetriesOverdue',
+    what: 'when retries stay late',
+    series: { [`eventflow_retry_overdue_seconds{${one}}`]: '5x4 90x14 0x20' },
+    firing: { 6: 0, 15: 1, 30: 0 },
+  },
+  {
+    alert: 'EventFlowEntriesLost',
+    what: 'at the first lost entry, and stays for an hour',
+    series: { [`eventflow_lost_total{${one}}`]: '0x9 1x120' },
+    firing: { 9: 0, 12: 1, 60: 1, 110: 0 },
+  },
+  {
+    alert: 'EventFlowConservationResidue',
+    what: 'when events are nowhere for good, not for a moment',
+    series: {
+      [`eventflow_conservation_residue{${one}}`]: '0x4 3 0x10 3x40 0x60',
+      [`eventflow_conservation_residue{${two}}`]: '0x4 0 0x10 3x40 0x60',
+    },
+    firing: { 6: 0, 14: 0, 50: 1, 100: 0 },
+  },
+  {
+    alert: 'EventFlowDlqGrowing',
+    what: 'while dead letters pile up, not while they rest',
+    series: { [`eventflow_dlq_depth{${one}}`]: '7x19 7+1x20 28x60' },
+    firing: { 18: 0, 30: 1, 90: 0 },
+  },
+  {
+    alert: 'EventFlowDlqOldestTooOld',
+    what: 'when nobody decides for a day',
+    series: { [`eventflow_dlq_oldest_seconds{${one}}`]: '80000x4 90000x14 0x20' },
+    firing: { 4: 0, 15: 1, 30: 0 },
+  },
+  {
+    alert: 'EventFlowDlqNearlyFull',
+    what: 'before anything is dropped or the route stops',
+    series: { [`eventflow_dlq_depth{${one}}`]: '70000x4 85000x14 10x20' },
+    firing: { 4: 0, 15: 1, 30: 0 },
+  },
+  {
+    alert: 'EventFlowCircuitFlapping',
+    what: 'when a circuit opens again and again, not when it opens now and then',
+    series: {
+      [`eventflow_circuit_transitions_total{${one},from="closed",to="open"}`]: '0x9 1x29 2+1x9 11x80',
+      [`eventflow_circuit_transitions_total{${one},from="half_open",to="open"}`]: '0+5x130',
+    },
+    firing: { 30: 0, 48: 1, 110: 0 },
+  },
+  {
+    alert: 'EventFlowCircuitOpen',
+    what: 'after its own maxOpenFor, probes in between notwithstanding',
+    series: {
+      [`eventflow_circuit_state{${one},state="open"}`]: '0 1x4 0 1x10 0x20',
+      [`eventflow_circuit_state{${one},state="half_open"}`]: '0 0x4 1 0x10 0x20',
+      [`eventflow_circuit_state{${one},state="closed"}`]: '1 0x16 1x20',
+    },
+    firing: { 5: 0, 9: 0, 14: 1, 30: 0 },
+  },
+  {
+    alert: 'EventFlowHeldTooLong',
+    what: 'when half of maxAge is gone',
+    series: { [`eventflow_held_oldest_seconds{${one}}`]: '40000x4 50000x14 0x20' },
+    firing: { 4: 0, 15: 1, 30: 0 },
+  },
+];
+
+test('every alert has a scenario', () => {
+  const alerts = new Set(rulesOf(generateAlerts(shop())).map(({ alert }) => alert));
+  assert.deepEqual(new Set(scenarios.map(({ alert }) => alert)), alerts);
+});
+
+async function runScenario(t: TestContext, { alert, series, firing }: Scenario): Promise<Ran> {
+  const { pipelines, ...rest } = shop();
+  const rules = generateAlerts({ ...rest, pipelines });
+  const spec = {
+    rule_files: Object.keys(rules),
+    evaluation_interval: '1m',
+    tests: [
+      {
+        interval: '1m',
+        input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
+        promql_expr_test: Object.entries(firing).map(([minute, count]) => ({
+          expr: `count(ALERTS{alertname="${alert}",alertstate="firing"}) or vector(0)`,
+          eval_time: `${minute}m`,
+          exp_samples: [{ labels: '{}', value: count }],
+        })),
+      },
+    ],
+  };
+  const dir = await withFiles(t, { ...rules, 'test.yaml': stringify(spec) });
+  return promtool(['test', 'rules', join(dir, 'test.yaml')]);
+}
+
+for (const scenario of scenarios) {
+  test(`${scenario.alert} fires ${scenario.what}`, async (t) => {
+    const ran = await runScenario(t, scenario);
+    assert.equal(ran.code, 0, ran.output);
+  });
+}
+
+test('an alert reaches its reader in whole sentences', async (t) => {
+  const files = generateAlerts(generation([route('orders.receipt')]));
+  const spec = {
+    rule_files: Object.keys(files),
+    evaluation_interval: '1m',
+    tests: [
+      {
+        interval: '1m',
+        input_series: [{ series: `eventflow_retry_overdue_seconds{${one}}`, values: '90x20' }],
+        alert_rule_test: [
+          {
+            eval_time: '10m',
+            alertname: 'EventFlowRetriesOverdue',
+            exp_alerts: [
+              {
+                exp_labels: {
+                  severity: 'warning',
+                  team: 'payments',
+                  pipeline: 'orders',
+                  route: 'receipt',
+                  handler: 'webhook',
+                },
+                exp_annotations: {
+                  summary: 'Retries are not put back into play in time.',
+                  description: 'The most overdue retry of orders.receipt is 1m 30s late.',
+                  runbook_url: 'runbooks/EventFlowRetriesOverdue.md',
+                },
+              },
+            ],
+          },
+        ],
+      },
+    ],
+  };
+  const dir = await withFiles(t, { ...files, 'test.yaml': stringify(spec) });
+  const ran = await promtool(['test', 'rules', join(dir, 'test.yaml')]);
+  assert.equal(ran.code, 0, ran.output);
+});
