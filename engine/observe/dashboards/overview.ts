@@ -205,6 +205,11 @@ const runtime = (): Row => ({
       'How long the event loop was blocked; a handler that computes for long shows here.',
       's',
     ),
+    graph(
+      'eventflow_plugin_info',
+      [{ expr: level('eventflow_plugin_info', ['plugin', 'version'], engines), legend: '{{plugin}} {{version}}' }],
+      { description: 'Engines that have each version of each plugin loaded.' },
+    ),
     graph('eventflow_series_dropped_total', [
       { expr: rate('eventflow_series_dropped_total', ['instance'], engines), legend: engineLegend },
     ]),
