@@ -1,21 +1,8 @@
 #!/usr/bin/env node
 /** The command line. Loads the one command that is asked for, and turns however it ends into an exit code. */
-import { readFileSync } from 'node:fs';
+import { version } from '../version.ts';
 import { describeFailure, exit } from './exit.ts';
 import { paintError, print, tell } from './output.ts';
-
-/** From the sources and from `dist` alike. */
-function readVersion(): string {
-  for (const path of ['../package.json', '../../package.json']) {
-    try {
-      const manifest = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as Record<string, unknown>;
-      if (manifest['name'] === 'eventflow') return String(manifest['version']);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-  }
-  throw new Error('expected the package.json of eventflow beside its code');
-}
 
 /** The value of `--env-file`, before anything else looks at the environment. */
 function envFileOf(args: readonly string[]): string | undefined {
@@ -42,12 +29,12 @@ function loadEnvFile(args: readonly string[]): boolean {
 
 async function main(args: readonly string[]): Promise<number> {
   if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
-    print(readVersion());
+    print(version);
     return exit.ok;
   }
   if (!loadEnvFile(args)) return exit.usage;
   const { runProgram } = await import('./program.ts');
-  return runProgram(args, readVersion());
+  return runProgram(args, version);
 }
 
 /** Whoever reads our output may stop early, as `head` does. */

@@ -43,10 +43,17 @@ async function addCommands(program: Command, asked: string | undefined): Promise
   for (const load of one === undefined ? Object.values(commands) : [one]) (await load()).define(program);
 }
 
+/** The program with every command, for tests and documents. */
+export async function describeProgram(version: string): Promise<Command> {
+  const program = createProgram(version);
+  await addCommands(program, undefined);
+  return program;
+}
+
 /** Resolves to the exit code; rejects with what the command threw. */
 export async function runProgram(args: readonly string[], version: string): Promise<number> {
-  const program = createProgram(version);
   const asked = args.find((arg) => !arg.startsWith('-'));
+  const program = createProgram(version);
   await addCommands(program, asked !== undefined && Object.hasOwn(commands, asked) ? asked : undefined);
   if (args.length === 0) {
     tell(program.helpInformation());

@@ -48,7 +48,6 @@ async function container(docker: DockerEngine): Promise<Provided> {
   if (image === redisImage) await ensureRedisImage(docker, image);
   return {
     env: {
-      EVENTFLOW_TEST_REDIS: 'testcontainers',
       EVENTFLOW_TEST_REDIS_IMAGE: image,
       TESTCONTAINERS_RYUK_DISABLED: 'true',
     },
@@ -57,20 +56,19 @@ async function container(docker: DockerEngine): Promise<Provided> {
 }
 
 const ownProcess = (why: string): Provided => ({
-  env: { EVENTFLOW_TEST_REDIS: 'process' },
+  env: {},
   text: `Redis ${versionOf('redis-server', '--version')} as a redis-server process (${why})`,
 });
 
 const given = (url: string): Provided => ({
-  env: { EVENTFLOW_TEST_REDIS: 'url' },
+  env: {},
   text: `Redis ${versionOf('redis-cli', '-u', url, 'info', 'server')} at ${new URL(url).host} (EVENTFLOW_TEST_REDIS_URL)`,
 });
 
 /** `EVENTFLOW_TEST_REDIS_URL`, else a container where Docker answers, else a process. */
 async function redis(): Promise<Provided> {
-  const { EVENTFLOW_TEST_REDIS_URL: url, EVENTFLOW_TEST_REDIS: wish } = process.env;
+  const url = process.env['EVENTFLOW_TEST_REDIS_URL'];
   if (url !== undefined && url !== '') return given(url);
-  if (wish === 'process') return ownProcess('EVENTFLOW_TEST_REDIS=process');
   const docker = await findDocker();
   if (docker === undefined) return ownProcess('no Docker engine answers');
   if (!has('docker'))

@@ -1,0 +1,125 @@
+/** Imports point one way: towards `core`. */
+import assert from 'node:assert/strict';
+import { isBuiltin } from 'node:module';
+import { test } from 'node:test';
+import { type Import, importsOf, textOf, typescript } from './sources.ts';
+
+/** What each room may import of ours: rooms, or files of a room. A room may always import itself. */
+const arrows: Readonly<Record<string, readonly string[]>> = {
+  'errors.ts': [],
+  'version.ts': [],
+  'event.ts': ['errors.ts'],
+  'plugin.ts': ['event.ts'],
+  core: ['errors.ts', 'event.ts'],
+  bus: ['core', 'errors.ts', 'event.ts'],
+  config: ['core', 'errors.ts', 'event.ts', 'plugins/manifest.ts'],
+  observe: ['core', 'errors.ts', 'event.ts', 'plugin.ts', 'bus/bus.ts'],
+  worker: ['core', 'errors.ts', 'event.ts', 'plugin.ts', 'bus/bus.ts', 'observe/signals.ts'],
+  plugins: ['core', 'errors.ts', 'event.ts', 'plugin.ts', 'config'],
+  ingest: ['core', 'errors.ts', 'event.ts', 'bus/bus.ts', 'observe/signals.ts'],
+  operations: ['core', 'errors.ts', 'event.ts', 'bus/bus.ts', 'observe/signals.ts', 'observe/conservation.ts'],
+  'publisher.ts': ['core', 'errors.ts', 'event.ts', 'bus/bus.ts', 'observe/signals.ts', 'ingest'],
+  http: ['core', 'errors.ts', 'event.ts', 'bus/bus.ts', 'observe/signals.ts', 'operations', 'ingest'],
+  'reload.ts': ['core', 'errors.ts', 'config', 'worker', 'observe/signals.ts', 'operations/operations.ts'],
+  testing: ['core', 'errors.ts', 'event.ts', 'plugin.ts', 'bus', 'config', 'plugins', 'worker'],
+};
+
+/** They sit on top and may import whatever they need. */
+const onTop: ReadonlySet<string> = new Set(['engine.ts', 'index.ts', 'cli']);
+
+/** Packages that one place alone knows. */
+const owned: readonly (readonly [string, RegExp])[] = [
+  ['ioredis', /^engine\/bus\/redis\//],
+  ['node:sqlite', /^engine\/bus\/sqlite\//],
+  ['prom-client', /^engine\/observe\/metrics[^/]*\.ts$/],
+  ['fastify', /^engine\/http\//],
+  ['liquidjs', /^engine\/plugins\//],
+  ['chokidar', /^engine\/config\//],
+  ['ajv', /^engine\/(config|testing)\//],
+  ['commander', /^engine\/cli\//],
+];
+
+const inRoom = (file: string): string => file.replace(/^engine\//, '');
+const roomOf = (file: string): string => inRoom(file).split('/')[0] ?? '';
+const show = ({ from, line, to }: Import): string => `${from}:${line} imports ${to}`;
+
+const isOurs = ({ to }: Import): boolean => to.startsWith('engine/') || to.startsWith('plugins/');
+
+function mayImport(from: string, to: string): boolean {
+  const room = roomOf(from);
+  if (onTop.has(room) || room === roomOf(to)) return true;
+  const allowed = arrows[room] ?? [];
+  return allowed.includes(roomOf(to)) || allowed.includes(inRoom(to));
+}
+
+const engineSources = typescript('engine');
+const engineImports = engineSources.flatMap(importsOf);
+
+test('the reader of imports sees every form of them', () => {
+  const found = importsOf('engine/bus/open.ts').map(({ to }) => to);
+  assert.ok(found.includes('engine/errors.ts') && found.includes('engine/bus/redis/bus.ts'), found.join());
+  assert.ok(engineImports.length > 200, `expected hundreds of imports, found ${engineImports.length}`);
+});
+
+test('every room of the engine has its arrows written down', () => {
+  const rooms = new Set(engineSources.map(roomOf));
+  const unknown = [...rooms].filter((room) => !(room in arrows) && !onTop.has(room) && room !== 'build.ts');
+  assert.deepEqual(unknown, [], 'add the room to `arrows`');
+});
+
+test('rooms import only what lies further in', () => {
+  const wrong = engineImports.filter((one) => isOurs(one) && !mayImport(one.from, one.to));
+  assert.deepEqual(wrong.map(show), []);
+});
+
+test('the implementations of the bus do not know each other, and the port knows none of them', () => {
+  const wrong = engineImports.filter(
+    ({ from, to }) =>
+      (from.startsWith('engine/bus/redis/') && to.startsWith('engine/bus/sqlite/')) ||
+      (from.startsWith('engine/bus/sqlite/') && to.startsWith('engine/bus/redis/')) ||
+      (from === 'engine/bus/bus.ts' && to.startsWith('engine/bus/')),
+  );
+  assert.deepEqual(wrong.map(show), []);
+});
+
+test('each of these packages is known to one place', () => {
+  const wrong = engineImports.filter(({ from, to }) =>
+    owned.some(([name, home]) => (to === name || to.startsWith(`${name}/`)) && !home.test(from)),
+  );
+  assert.deepEqual(wrong.map(show), []);
+});
+
+test('the core waits for nothing and reads no clock and no dice', () => {
+  const impure = /\bawait\b|\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bsetTimeout\(|\bperformance\.now\(/;
+  const wrong = typescript('engine/core').flatMap((file) =>
+    textOf(file)
+      .split('\n')
+      .flatMap((line, at) =>
+        impure.test(line) && !/^\s*(\*|\/[/*])/.test(line) ? [`${file}:${at + 1} ${line.trim()}`] : [],
+      ),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test('a plugin imports eventflow/plugin, its own files and its own dependencies, and nothing else', () => {
+  const sources = [...typescript('plugins'), ...typescript('examples/third-party-plugin')];
+  const wrong = sources.flatMap(importsOf).filter(({ from, to }) => {
+    const home = from.split('/').slice(0, 2).join('/');
+    if (to.startsWith('eventflow')) return to !== 'eventflow/plugin' && !/\.test\.ts$/.test(from);
+    if (to.startsWith(`${home}/`) || isBuiltin(to)) return false;
+    const manifest = JSON.parse(textOf(`${home}/package.json`)) as { dependencies?: Record<string, string> };
+    return !Object.keys(manifest.dependencies ?? {}).some((name) => to === name || to.startsWith(`${name}/`));
+  });
+  assert.deepEqual(wrong.map(show), []);
+});
+
+test('only the command line reads arguments and the environment', () => {
+  const wrong = engineSources
+    .filter((file) => !file.startsWith('engine/cli/'))
+    .flatMap((file) =>
+      textOf(file)
+        .split('\n')
+        .flatMap((line, at) => (/process\.(env|argv)\b/.test(line) ? [`${file}:${at + 1} ${line.trim()}`] : [])),
+    );
+  assert.deepEqual(wrong, []);
+});
