@@ -271,7 +271,7 @@ export const catalogue = {
     help: "Its entry is missing or threw while it was imported. Try `node --input-type=module -e 'import(\"THE-PACKAGE\")'` in the project's folder: the same error appears there.",
   },
   EF3102: {
-    title: 'the plugin speaks another plugin API',
+    title: "the plugin's code speaks another plugin API",
     help: 'The engine takes plugins of its own `apiVersion` and of the one before. Update the plugin, or the engine.',
   },
   EF3103: {
