@@ -62,6 +62,9 @@ export function shown(node: Tree | undefined, secret = false): string {
 const isOpen = (node: Tree | undefined, secret: boolean): boolean =>
   !secret && !(node?.kind === 'leaf' && node.references.length > 0);
 
+/** Knows where a field belongs that is unknown where it stands. */
+export type Misplaced = (tree: Tree, path: readonly PathStep[]) => string | undefined;
+
 function helpFor(fault: SchemaFault, node: Tree | undefined, secret: boolean): string | undefined {
   if (fault.candidates === undefined || (fault.at === 'value' && !isOpen(node, secret))) return fault.help;
   const { written, words, kind } = fault.candidates;
@@ -70,23 +73,33 @@ function helpFor(fault: SchemaFault, node: Tree | undefined, secret: boolean): s
   return near === undefined ? fault.help : `did you mean ${JSON.stringify(near)}?`;
 }
 
-function locate(fault: SchemaFault, source: Source, tree: Tree, secrets: ReadonlySet<string>): Diagnostic {
+interface Checking {
+  readonly source: Source;
+  readonly tree: Tree;
+  readonly secrets: ReadonlySet<string>;
+  readonly misplaced: Misplaced | undefined;
+}
+
+function locate(fault: SchemaFault, { source, tree, secrets, misplaced }: Checking): Diagnostic[] {
   const path = pathOf(tree, fault.pointer);
   const node = nodeAt(tree, path);
+  if (node?.kind === 'leaf' && node.broken && fault.at === 'value') return [];
   const secret = secrets.has(fault.pointer);
   const place = fault.at === 'key' ? keyPlace(tree, path) : valuePlace(tree, path);
   const message = fault.got ? `${fault.message}, got ${shown(node, secret)}` : fault.message;
-  return diagnose(source, place, fault.code, path, message, { help: helpFor(fault, node, secret) });
+  const elsewhere = fault.code === 'EF2001' ? misplaced?.(tree, path) : undefined;
+  return [diagnose(source, place, fault.code, path, message, { help: elsewhere ?? helpFor(fault, node, secret) })];
 }
 
 /** Validates, turns references into the types that the schema wants, and says what does not fit. */
-export function check(source: Source, tree: Tree, validate: Validate): Checked {
+export function check(source: Source, tree: Tree, validate: Validate, misplaced?: Misplaced): Checked {
   let value = plain(tree);
   let validation = validate(value);
   if (convertReferences(tree, validation.errors)) {
     value = plain(tree);
     validation = validate(value);
   }
-  const diagnostics = explain(validation.errors).map((fault) => locate(fault, source, tree, validation.secrets));
+  const checking = { source, tree, secrets: validation.secrets, misplaced };
+  const diagnostics = explain(validation.errors).flatMap((fault) => locate(fault, checking));
   return { ...validation, value, diagnostics };
 }

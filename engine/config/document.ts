@@ -1,7 +1,6 @@
 /** One YAML file: bytes in, a tree with places out, or every reason why not. */
 import { isUtf8 } from 'node:buffer';
 import { parseAllDocuments, type YAMLError, type YAMLParseError } from 'yaml';
-import type { ErrorCode } from '../errors.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import { deepest, mostNodes, prescan } from './prescan.ts';
 import { largestFile, type Reading } from './reading.ts';
@@ -64,7 +63,11 @@ function parse(source: Source, reading: Reading): ReadDocument {
   }
   const wrong = [...(document?.errors ?? []), ...(document?.warnings ?? [])];
   if (wrong.length > 0) {
-    return { source, tree: undefined, diagnostics: wrong.map((error) => syntaxError(source, error)) };
+    return {
+      source,
+      tree: undefined,
+      diagnostics: onePerLine(source, wrong).map((error) => syntaxError(source, error)),
+    };
   }
   if (document?.contents === undefined || document.contents === null) {
     return failed(diagnoseFile(source.file, 'EF1011', 'expected a YAML document, got an empty file'), source);
@@ -74,28 +77,49 @@ function parse(source: Source, reading: Reading): ReadDocument {
   return { source, tree, diagnostics };
 }
 
-/** The parser's words, where they leave the reader alone. */
-const phrases: Partial<Record<YAMLParseError['code'], readonly [message: string, help: string]>> = {
+type Phrase = readonly [message: string, help?: string];
+
+/** What the parser means, in words that do not need its source beside them. */
+const phrases: Partial<Record<YAMLParseError['code'], Phrase>> = {
   TAB_AS_INDENT: ['expected spaces, got a tab', 'YAML does not take tabs as indentation'],
   BAD_INDENT: [
     'expected this line to be indented like the ones around it',
     'items of one map or list start in one column',
   ],
-  BAD_ALIAS: ['an alias cannot stand like this', 'write *name, where &name stands before it'],
-  MULTILINE_IMPLICIT_KEY: ['expected a key on one line', 'a quote or a colon is probably missing above'],
+  MULTILINE_IMPLICIT_KEY: [
+    'expected a key and its value on one line',
+    'the next line is probably indented too far, or a quote is missing',
+  ],
   BLOCK_AS_IMPLICIT_KEY: ['a colon too many', 'put quotes around a value that has a colon and a space in it'],
-  DUPLICATE_KEY: ['a key stands here twice', 'remove one of them'],
 };
+
+function phraseOf({ code, message }: YAMLError): Phrase {
+  const [, closing] = /must be sufficiently indented and end with a (.)/.exec(message) ?? [];
+  if (closing !== undefined) return [`expected the closing ${closing} before this`, 'the bracket is opened above'];
+  if (code === 'MISSING_CHAR' && message.includes('quote')) {
+    return ['expected a closing quote, got the end of the text', 'a quote is opened above and never closed'];
+  }
+  return phrases[code] ?? [message.charAt(0).toLowerCase() + message.slice(1)];
+}
+
+/** One slip makes several errors on its line; the most telling one is kept. */
+function onePerLine(source: Source, errors: readonly YAMLError[]): YAMLError[] {
+  const byLine = new Map<number, YAMLError>();
+  for (const error of errors) {
+    const { line } = source.at({ start: error.pos[0], end: error.pos[1] });
+    const known = byLine.get(line);
+    if (known === undefined || known.code === 'BLOCK_AS_IMPLICIT_KEY') byLine.set(line, error);
+  }
+  return [...byLine.values()];
+}
 
 function syntaxError(source: Source, error: YAMLError): Diagnostic {
   const place = { start: error.pos[0], end: error.pos[1] };
-  const [message, help] = phrases[error.code] ?? [];
-  const code: ErrorCode =
-    error.code === 'TAG_RESOLVE_FAILED' ? 'EF1008' : error.code === 'BAD_ALIAS' ? 'EF1010' : 'EF1005';
-  if (code === 'EF1008') {
+  if (error.code === 'TAG_RESOLVE_FAILED') {
     const tag = source.text.slice(place.start, place.end);
-    const hint = 'remove the tag; values of the pipeline language need none';
-    return diagnose(source, place, code, [], `unknown YAML tag ${tag}`, { help: hint });
+    const help = 'remove the tag; values of the pipeline language need none';
+    return diagnose(source, place, 'EF1008', [], `unknown YAML tag ${tag}`, { help });
   }
-  return diagnose(source, place, code, [], message ?? error.message, { help });
+  const [message, help] = phraseOf(error);
+  return diagnose(source, place, error.code === 'BAD_ALIAS' ? 'EF1010' : 'EF1005', [], message, { help });
 }

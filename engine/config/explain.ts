@@ -127,9 +127,11 @@ function explainOne(error: ErrorObject): SchemaFault {
     case 'enum':
       return oneOf(error, (error.params as Words)['allowedValues'] as readonly unknown[]);
     case 'const':
-      return oneOf(error, [(error.params as Words)['allowedValue']]);
+      return typeof own === 'string'
+        ? value(error, 'EF2003', own)
+        : oneOf(error, [(error.params as Words)['allowedValue']]);
     case 'type':
-      return wrongType(error, typesOf(error));
+      return typeof own === 'string' ? value(error, 'EF2004', own) : wrongType(error, typesOf(error));
     case 'x-range':
       return value(error, 'EF2005', `expected ${params['limit']}`);
     case 'multipleOf':
@@ -152,7 +154,8 @@ function explainOne(error: ErrorObject): SchemaFault {
 /** A fault of a key: its error names the key and not the value. */
 function explainKey(error: ErrorObject, name: string): SchemaFault {
   const fault = explainOne(error);
-  return { ...fault, pointer: `${error.instancePath}/${pointerStep(name)}`, at: 'key' };
+  const message = `${fault.message}, got ${JSON.stringify(name.slice(0, 60))}`;
+  return { ...fault, message, pointer: `${error.instancePath}/${pointerStep(name)}`, at: 'key', got: false };
 }
 
 const isWrapper = (error: ErrorObject): boolean =>

@@ -43,7 +43,8 @@ interface Opened {
 
 function openAll(paths: readonly string[], catalog: PluginCatalog, reading: Reading): Opened {
   const validate = validatorFor(composeOptions(catalog));
-  const opened = paths.map((path) => openPipelineFile(path, reading, validate));
+  const misplaced = names.misplacedField(catalog);
+  const opened = paths.map((path) => openPipelineFile(path, reading, validate, misplaced));
   return {
     files: opened.flatMap(({ file }) => file ?? []),
     diagnostics: opened.flatMap(({ diagnostics }) => diagnostics),

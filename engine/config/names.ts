@@ -1,7 +1,8 @@
 /** Names that must lead somewhere, and names that must be the only ones. Works on files of any shape. */
 import { compilePattern } from '../core/match.ts';
 import { findHandler, fullName, type PluginCatalog } from '../plugins/manifest.ts';
-import { shown } from './check.ts';
+import { type Misplaced, shown } from './check.ts';
+import { readPipelineSchema } from './compose.ts';
 import type { Diagnostic, PathStep } from './diagnostic.ts';
 import { atKey, atValue, type OpenFile } from './pipeline-file.ts';
 import { suggestion } from './suggest.ts';
@@ -74,6 +75,25 @@ export function checkRouteIds(file: OpenFile): Diagnostic[] {
     }
     return [atValue(file, path, 'EF2013', `expected an id of its own, got ${shown(node)}, as in line ${earlier}`)];
   });
+}
+
+const propertiesOf = (schema: unknown): string[] =>
+  Object.keys((schema as { properties?: object } | undefined)?.properties ?? {});
+
+/** Fields of the route among the options of its handler, and the other way round. */
+export function misplacedField(catalog: PluginCatalog): Misplaced {
+  const ofRoute = propertiesOf((readPipelineSchema()['$defs'] as Record<string, unknown>)['route']);
+  return (tree, [routes, index, field, option, ...rest]) => {
+    if (routes !== 'routes' || index === undefined || rest.length > 0) return undefined;
+    if (field === 'with' && ofRoute.includes(String(option))) {
+      return `${option} belongs to the route: write it beside with, not in it`;
+    }
+    const handler = nodeAt(tree, [routes, index, 'handler']);
+    if (option !== undefined || handler?.kind !== 'leaf' || typeof handler.value !== 'string') return undefined;
+    const choice = findHandler(catalog, handler.value);
+    if (choice.kind !== 'found' || !propertiesOf(choice.manifest.schema).includes(String(field))) return undefined;
+    return `${field} is an option of the handler: write it under with`;
+  };
 }
 
 const policyKinds = ['retry', 'circuitBreaker', 'deadLetter'] as const;

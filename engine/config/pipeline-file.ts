@@ -1,7 +1,7 @@
 /** One pipeline file after reading and schema: what every later step works on. */
 import { dirname, resolve } from 'node:path';
 import type { ErrorCode } from '../errors.ts';
-import { check, pathOf } from './check.ts';
+import { check, type Misplaced, pathOf } from './check.ts';
 import type { Diagnostic, PathStep, Place } from './diagnostic.ts';
 import { hasErrors } from './diagnostic.ts';
 import { readDocument } from './document.ts';
@@ -63,6 +63,7 @@ export function openPipelineFile(
   path: string,
   reading: Reading,
   validate: Validate,
+  misplaced?: Misplaced,
 ): {
   readonly file: OpenFile | undefined;
   readonly source: Source | undefined;
@@ -71,7 +72,7 @@ export function openPipelineFile(
   const { source, tree, diagnostics } = readDocument(path, reading);
   if (source === undefined || tree === undefined) return { file: undefined, source, diagnostics };
   addMissingOptions(tree);
-  const checked = check(source, tree, validate);
+  const checked = check(source, tree, validate, misplaced);
   const secrets = plainSecrets(tree, checked.secrets);
   const warnings = secrets.map((secret) => {
     const message = 'expected a reference, got a secret in plain text';

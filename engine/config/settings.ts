@@ -106,6 +106,7 @@ const leaf = (value: unknown, variable: string): Leaf => ({
   origin: nowhere,
   references: [variable],
   whole: true,
+  broken: false,
 });
 
 function treeOf(value: unknown, variable: string): Tree {

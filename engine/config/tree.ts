@@ -21,6 +21,8 @@ export interface Leaf {
   /** The references that the value was made from; empty for plain text. */
   readonly references: readonly string[];
   readonly whole: boolean;
+  /** A reference could not be followed, so that the value says nothing. */
+  readonly broken: boolean;
 }
 
 export interface Fields {
@@ -47,6 +49,8 @@ interface Reader {
   readonly diagnostics: Diagnostic[];
   /** The aliases that are being followed, so that a circle is noticed. */
   readonly following: Set<Node>;
+  /** The alias that stands in the text, while what it leads to is read. */
+  outer: Place | undefined;
   nodes: number;
 }
 
@@ -64,15 +68,24 @@ function refuse(reader: Reader, place: Place, code: ErrorCode, path: readonly Pa
   throw new Refused();
 }
 
+const plainLeaf = (value: unknown, place: Place): Leaf => ({
+  kind: 'leaf',
+  value,
+  place,
+  origin: place,
+  references: [],
+  whole: false,
+  broken: false,
+});
+
 function readScalar(reader: Reader, node: Scalar, path: readonly PathStep[]): Leaf {
   const place = placeOf(node);
-  if (typeof node.value !== 'string')
-    return { kind: 'leaf', value: node.value, place, origin: place, references: [], whole: false };
+  if (typeof node.value !== 'string') return plainLeaf(node.value, place);
   const { value, references, whole, faults } = interpolate(node.value, dirname(reader.source.path), reader.reading);
   for (const fault of faults) {
     say(reader, within(reader.source, place, fault.raw, fault.nth), fault.code, path, fault.message, fault.help);
   }
-  return { kind: 'leaf', value, place, origin: place, references, whole };
+  return { kind: 'leaf', value, place, origin: place, references, whole, broken: faults.length > 0 };
 }
 
 /** The place of the nth `raw` inside of a scalar; the scalar's own where escapes hide it. */
@@ -88,9 +101,12 @@ function readAlias(reader: Reader, node: Alias, path: readonly PathStep[]): Tree
     refuse(reader, placeOf(node), 'EF1010', path, `no anchor &${node.source} stands before this alias`);
   if (reader.following.has(target))
     refuse(reader, placeOf(node), 'EF1010', path, `the anchor &${node.source} contains itself`);
+  const { outer } = reader;
+  reader.outer ??= placeOf(node);
   reader.following.add(target);
   const tree = readNode(reader, target, path);
   reader.following.delete(target);
+  reader.outer = outer;
   return { ...tree, place: placeOf(node) };
 }
 
@@ -146,7 +162,7 @@ function readNode(reader: Reader, node: unknown, path: readonly PathStep[], fall
   if (++reader.nodes > mostNodes) {
     const bomb = reader.following.size > 0;
     const message = `expected at most ${mostNodes} values${bomb ? ' after all aliases are followed' : ''}`;
-    refuse(reader, place, bomb ? 'EF1010' : 'EF1009', [], message);
+    refuse(reader, reader.outer ?? place, bomb ? 'EF1010' : 'EF1009', [], message);
   }
   if (isAlias(node)) return readAlias(reader, node, path);
   if (isMap(node)) return readMap(reader, node, path);
@@ -160,7 +176,7 @@ function readNode(reader: Reader, node: unknown, path: readonly PathStep[], fall
       ? { ...leaf, place: fallback }
       : leaf;
   }
-  return { kind: 'leaf', value: null, place: fallback ?? place, origin: place, references: [], whole: false };
+  return plainLeaf(null, fallback ?? place);
 }
 
 /** The tree, or undefined when the document is beyond the limits; what is wrong goes to `diagnostics`. */
@@ -170,7 +186,7 @@ export function readTree(
   reading: Reading,
   diagnostics: Diagnostic[],
 ): Tree | undefined {
-  const reader: Reader = { source, document, reading, diagnostics, following: new Set(), nodes: 0 };
+  const reader: Reader = { source, document, reading, diagnostics, following: new Set(), outer: undefined, nodes: 0 };
   try {
     return readNode(reader, document.contents, []);
   } catch (error) {
