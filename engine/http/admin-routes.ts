@@ -37,7 +37,7 @@ function healthRoutes(deps: HttpDeps): Routes {
       const status = ready ? 'ready' : 'not_ready';
       return queryOf(request)['verbose'] === undefined ? { status } : { status, checks };
     },
-    'GET /version': () => ({ version: deps.version, node: process.version }),
+    'GET /version': () => ({ version: deps.version, node: process.version, ingest: deps.ingestAddress?.() }),
     'GET /metrics': async (_request, reply) => {
       const text = await deps.metrics.render();
       return reply.header('content-type', deps.metrics.contentType).send(text);

@@ -31,6 +31,8 @@ export interface HttpDeps {
   health(): Promise<Health> | Health;
   reload(): Promise<ReloadReport>;
   readonly version: string;
+  /** Base URL of the ingest listener, once it listens: whoever finds the admin listener finds it too. */
+  ingestAddress?(): string | undefined;
   readonly observer: Observer;
 }
 
