@@ -49,8 +49,8 @@ function admits(series: RouteSeries, view: View, stream: string): boolean {
 export const lagSamples = (view: View, read: (lag: StreamLag) => number): readonly Sample[] =>
   [...view.recorder.routes.values()].flatMap((series) =>
     streamsOf(series, view).map((lag) => ({
-      shared: series.labels,
-      labels: { consumer_group: series.group, stream: lag.stream },
+      shared: series.lagLabels,
+      labels: { stream: lag.stream },
       value: read(lag),
     })),
   );

@@ -91,6 +91,8 @@ export const seriesPerType = statuses.length + processingBuckets.length + 3;
 export class RouteSeries {
   readonly group: string;
   readonly labels: RouteLabels;
+  /** Lag belongs to the group, whatever handles it. */
+  readonly lagLabels: { readonly consumer_group: string; readonly pipeline: string; readonly route: string };
   types: ReadonlyMap<string, TypeSeries> = new Map();
   readonly other: TypeSeries;
   /** False when the configuration rules out that a handler sees a type that has no series of its own. */
@@ -116,6 +118,7 @@ export class RouteSeries {
   constructor(route: Route) {
     this.group = route.group;
     this.labels = Object.freeze({ pipeline: route.pipeline, route: route.id, handler: route.handler });
+    this.lagLabels = Object.freeze({ consumer_group: route.group, pipeline: route.pipeline, route: route.id });
     this.other = new TypeSeries(Object.freeze({ ...this.labels, event_type: 'other' }));
   }
 
