@@ -289,6 +289,7 @@ class RunningEngine implements Engine {
       health: () => this.#health(),
       reload: () => this.reload(),
       version,
+      ingestAddress: () => this.#ingest?.address,
       observer: this.#observer,
     };
   }
