@@ -17,12 +17,22 @@ export interface EngineChild {
   stop(): Promise<number | null>;
 }
 
+export interface Where {
+  /** The command's entry [the sources of this checkout]. */
+  readonly cli?: string;
+  /** Of the child [that of this process]. */
+  readonly cwd?: string;
+}
+
 /** Rejects with what was printed when the engine ends before it is ready. */
 export async function spawnEngine(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  where: Where = {},
 ): Promise<EngineChild> {
-  const child = spawn(process.execPath, ['--conditions=eventflow-source', cli, 'run', ...args], {
+  const entry = where.cli === undefined ? ['--conditions=eventflow-source', cli] : [where.cli];
+  const child = spawn(process.execPath, [...entry, 'run', ...args], {
+    ...(where.cwd === undefined ? {} : { cwd: where.cwd }),
     env: { ...process.env, EVENTFLOW_HTTP_LISTEN: '127.0.0.1:0', EVENTFLOW_HTTP_ADMIN_LISTEN: '127.0.0.1:0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
