@@ -17,6 +17,7 @@ import type {
   PublishResult,
   Tally,
 } from '../bus.ts';
+import { type Barrier, noBarrier, openBarrier } from './barrier.ts';
 import { Breakers } from './breakers.ts';
 import { Commits } from './commits.ts';
 import { type Database, openDatabase } from './database.ts';
@@ -56,7 +57,8 @@ export async function openSqliteBus(url: string, options: BusOptions = {}): Prom
   const path = sqlitePath(url);
   const database = await openDatabase(path);
   if (path !== inMemory) await writeOwner(path);
-  return new SqliteBus(path, database, options);
+  const waits = path !== inMemory && options.durability?.mode !== 'none';
+  return new SqliteBus(path, database, waits ? await openBarrier(`${database.file}-wal`) : noBarrier, options);
 }
 
 class SqliteBus implements Bus {
@@ -72,18 +74,15 @@ class SqliteBus implements Bus {
   readonly #publisher: Publisher;
   readonly #registry: Registry;
   readonly #trimmer: Trimmer;
-  readonly #closing = new AbortController();
   readonly #groups = new Set<Group>();
   #closed: Promise<void> | undefined;
 
-  constructor(path: string, database: Database, options: BusOptions) {
+  constructor(path: string, database: Database, barrier: Barrier, options: BusOptions) {
     this.label = `sqlite:${path}`;
     this.#path = path;
     this.#database = database;
     this.#options = options;
-    this.#commits = new Commits(database, options.durability?.mode !== 'none', ({ message }) =>
-      options.onFault?.({ kind: 'other', message }),
-    );
+    this.#commits = new Commits(database, barrier, ({ message }) => options.onFault?.({ kind: 'other', message }));
     this.#state = new State(database, options.streams ?? []);
     this.#journal = new Journal(database, options.journal ?? defaultJournal);
     this.#publisher = new Publisher(database, this.#commits, this.#state, options.dedupeWindowMs ?? tenMinutes);
@@ -109,7 +108,6 @@ class SqliteBus implements Bus {
       journal: this.#journal,
       group: await this.#registry.open(spec),
       policy: spec.deadLetter,
-      closing: this.#closing.signal,
     };
     const group = new SqliteGroup(parts);
     this.#groups.add(group);
@@ -186,8 +184,7 @@ class SqliteBus implements Bus {
 
   async #close(): Promise<void> {
     await Promise.all([...this.#groups].map((group) => group.close()));
-    this.#closing.abort();
-    this.#commits.close();
+    await this.#commits.close();
     if (this.#path !== inMemory) await removeOwner(this.#path);
     this.#database.db.close();
   }

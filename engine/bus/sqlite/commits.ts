@@ -1,9 +1,11 @@
 /**
- * Group commit: what is asked for in one tick goes into one transaction and waits for the disk once. A piece of work is
+ * Group commit: what is asked for in one tick goes into one transaction, and transactions that end while the disk is
+ * busy wait for it together. A piece of work is
  * synchronous and may run twice: when one of a batch fails, the whole batch is taken back and each piece runs alone, so
  * that only the one at fault rejects.
  */
 import { EventFlowError } from '../../errors.ts';
+import type { Barrier } from './barrier.ts';
 import type { Database } from './database.ts';
 
 export interface Transaction {
@@ -27,14 +29,14 @@ interface Job {
 
 export class Commits {
   #database: Database;
-  #fsync: boolean;
+  #barrier: Barrier;
   #onFault: (error: EventFlowError) => void;
   #queue: Job[] = [];
   #closed = false;
 
-  constructor(database: Database, fsync: boolean, onFault: (error: EventFlowError) => void) {
+  constructor(database: Database, barrier: Barrier, onFault: (error: EventFlowError) => void) {
     this.#database = database;
-    this.#fsync = fsync;
+    this.#barrier = barrier;
     this.#onFault = onFault;
   }
 
@@ -48,9 +50,10 @@ export class Commits {
   }
 
   /** Commits what was asked for until now; everything later is refused. */
-  close(): void {
+  async close(): Promise<void> {
     this.#flush();
     this.#closed = true;
+    await this.#barrier.close();
   }
 
   assertOpen(): void {
@@ -82,7 +85,6 @@ export class Commits {
     const steps = new Steps();
     const { db } = this.#database;
     const results: unknown[] = [];
-    this.#database.synchronous(this.#fsync && jobs.some(({ weight }) => weight === 'durable') ? 'FULL' : 'NORMAL');
     try {
       this.#database.sql('BEGIN IMMEDIATE').run();
       for (const job of jobs) results.push(job.work(steps));
@@ -94,12 +96,27 @@ export class Commits {
       throw error;
     }
     for (const act of steps.after) act();
-    for (const [at, job] of jobs.entries()) job.resolve(results[at]);
+    this.#answer(jobs, results);
+  }
+
+  #answer(jobs: readonly Job[], results: readonly unknown[]): void {
+    const durable = jobs.some(({ weight }) => weight === 'durable') ? this.#barrier.passed() : undefined;
+    for (const [at, job] of jobs.entries()) {
+      if (job.weight === 'quick' || durable === undefined) job.resolve(results[at]);
+      else
+        void durable.then(
+          () => job.resolve(results[at]),
+          (error: unknown) => this.#refuse(job, error),
+        );
+    }
   }
 
   #refuse(job: Job, cause: unknown): void {
-    if ((cause as { code?: string }).code !== 'ERR_SQLITE_ERROR') return job.reject(cause);
-    const message = `expected to write the bus file, got "${(cause as Error).message}"; nothing of this call was stored`;
+    const { code, message: text, syscall } = cause as NodeJS.ErrnoException;
+    if (code !== 'ERR_SQLITE_ERROR' && syscall === undefined) return job.reject(cause);
+    const stored =
+      syscall === undefined ? 'nothing of this call was stored' : 'whether this call is on the disk is not known';
+    const message = `expected to write the bus file, got "${text}"; ${stored}`;
     const refusal = new EventFlowError('EF5023', message, { cause });
     this.#onFault(refusal);
     job.reject(refusal);

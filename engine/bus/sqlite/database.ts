@@ -12,7 +12,6 @@ export type Row = Readonly<Record<string, never>>;
 export class Database {
   readonly db: DatabaseSync;
   #statements = new Map<string, StatementSync>();
-  #synchronous = '';
 
   constructor(db: DatabaseSync) {
     this.db = db;
@@ -27,11 +26,9 @@ export class Database {
     return statement;
   }
 
-  /** `FULL` waits for the disk at each commit. `NORMAL` survives the death of the process, not that of the machine. */
-  synchronous(level: 'FULL' | 'NORMAL'): void {
-    if (level === this.#synchronous) return;
-    this.db.exec(`PRAGMA synchronous = ${level}`);
-    this.#synchronous = level;
+  /** The database's file, as SQLite names it. */
+  get file(): string {
+    return this.db.location() ?? '';
   }
 
   /** First column of the first row. */
@@ -60,12 +57,14 @@ export async function openDatabase(path: string): Promise<Database> {
   }
 }
 
-// Exclusive: the second process is kept out by the system, and SQLite needs no shared memory.
+// Exclusive: the second process is kept out by the system, and SQLite needs no shared memory. Normal: a commit survives
+// the death of the process; for the death of the machine see barrier.ts.
 const pragmas = `
   PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = NORMAL;
   PRAGMA fullfsync = ON;
-  PRAGMA wal_autocheckpoint = 4000;
+  PRAGMA wal_autocheckpoint = 2000;
   PRAGMA cache_size = -16384;
   PRAGMA temp_store = MEMORY;
 `;
@@ -89,13 +88,13 @@ async function inUse(path: string, cause: unknown): Promise<EventFlowError> {
 
 /** Node 22 warns that its SQLite is experimental; that one warning says nothing to a user of the bus. */
 async function importQuietly(): Promise<typeof import('node:sqlite')> {
-  const { emitWarning } = process;
+  const emit = process.emitWarning.bind(process);
   process.emitWarning = ((warning: string | Error, ...rest: never[]) => {
-    if (!String(warning).includes('SQLite is an experimental feature')) emitWarning.call(process, warning, ...rest);
+    if (!String(warning).includes('SQLite is an experimental feature')) emit(warning, ...rest);
   }) as typeof process.emitWarning;
   try {
     return await import('node:sqlite');
   } finally {
-    process.emitWarning = emitWarning;
+    process.emitWarning = emit;
   }
 }

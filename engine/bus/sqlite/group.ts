@@ -16,8 +16,6 @@ export interface GroupParts {
   readonly journal: Journal;
   readonly group: GroupState;
   readonly policy: GroupSpec['deadLetter'];
-  /** Ends every wait: the bus closes. */
-  readonly closing: AbortSignal;
 }
 
 export class SqliteGroup implements Group {
@@ -26,7 +24,7 @@ export class SqliteGroup implements Group {
   readonly #reader: Reader;
   readonly #settler: Settler;
   readonly #leases: Leases;
-  readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
 
   constructor(parts: GroupParts) {
     const { database, commits, state, group } = parts;
@@ -38,8 +36,8 @@ export class SqliteGroup implements Group {
   }
 
   async read(limit: number, signal: AbortSignal): Promise<readonly Entry[]> {
-    const { closing } = this.#parts;
-    return this.#reader.read(limit, AbortSignal.any([signal, closing, this.#closing.signal]));
+    this.#parts.commits.assertOpen();
+    return this.#reader.read(limit, signal);
   }
 
   async settle(items: readonly SettleItem[], journal: string | undefined): Promise<readonly SettleResult[]> {
@@ -92,9 +90,9 @@ export class SqliteGroup implements Group {
     return groupStats(this.#parts.database, this.#parts.group);
   }
 
-  async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return;
-    this.#closing.abort();
-    if (!this.#parts.closing.aborted) await this.#leases.releaseAll();
+  close(): Promise<void> {
+    this.#reader.close();
+    this.#closed ??= this.#leases.releaseAll();
+    return this.#closed;
   }
 }

@@ -4,7 +4,7 @@ import type { Entry } from '../bus.ts';
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
 import { span } from './schema.ts';
-import type { Cursor, GroupState, Lease } from './state.ts';
+import { type Cursor, type GroupState, type Lease, wake } from './state.ts';
 
 /** How long a read waits for its first entry, ms. Everything that ends the wait sooner happens in this process. */
 const patience = 2000;
@@ -16,6 +16,7 @@ export class Reader {
   readonly #holder: object;
   /** Streams take turns to be first. */
   #turn = 0;
+  #closed = false;
 
   constructor(database: Database, commits: Commits, group: GroupState, holder: object) {
     this.#database = database;
@@ -26,7 +27,7 @@ export class Reader {
 
   async read(limit: number, signal: AbortSignal): Promise<readonly Entry[]> {
     const end = performance.now() + patience;
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.#closed) {
       if (this.#maybeMore()) {
         const entries = await this.#commits.run('quick', (transaction) => this.#claim(limit, transaction));
         if (entries.length > 0) return entries;
@@ -37,6 +38,12 @@ export class Reader {
       }
     }
     return [];
+  }
+
+  /** Ends the reads that wait, and all that come. */
+  close(): void {
+    this.#closed = true;
+    wake(this.#group);
   }
 
   #maybeMore(): boolean {

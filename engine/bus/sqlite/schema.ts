@@ -16,11 +16,11 @@ const tables = `
   CREATE TABLE stream (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, base INTEGER NOT NULL) STRICT;
   CREATE TABLE entry (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL, meta TEXT) STRICT;
 
-  -- Keys of two windows, each in a table of its own: forgetting a window empties a table and needs no index on time.
-  CREATE TABLE dedupe0 (key TEXT PRIMARY KEY, at INTEGER NOT NULL, entry INTEGER NOT NULL, fingerprint TEXT NOT NULL,
-    event TEXT NOT NULL) STRICT, WITHOUT ROWID;
-  CREATE TABLE dedupe1 (key TEXT PRIMARY KEY, at INTEGER NOT NULL, entry INTEGER NOT NULL, fingerprint TEXT NOT NULL,
-    event TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  -- Keys of two windows, see keys.ts.
+  CREATE TABLE dedupe0 (n INTEGER PRIMARY KEY, at INTEGER NOT NULL, key TEXT NOT NULL, entry INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL, event TEXT NOT NULL) STRICT;
+  CREATE TABLE dedupe1 (n INTEGER PRIMARY KEY, at INTEGER NOT NULL, key TEXT NOT NULL, entry INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL, event TEXT NOT NULL) STRICT;
   -- Which of the two is being filled, and since when.
   CREATE TABLE dedupe_window (current INTEGER NOT NULL, since INTEGER NOT NULL) STRICT;
   INSERT INTO dedupe_window VALUES (0, 0);
