@@ -52,11 +52,10 @@ function contentOf(path: string): string {
   }
 }
 
-/** One text that is the same exactly when every watched content is. */
-function fingerprint(folders: readonly string[], files: readonly string[]): string {
-  const paths = [...new Set([...folders.flatMap(yamlBelow), ...files])].sort();
-  return paths.map((path) => `${path} ${contentOf(path)}`).join('\n');
-}
+type Contents = ReadonlyMap<string, string>;
+
+const isSame = (a: Contents, b: Contents): boolean =>
+  a.size === b.size && [...a].every(([path, content]) => b.get(path) === content);
 
 /** Where a file really lies: the folder behind a link changes without the link's folder noticing. */
 function foldersOf(file: string): string[] {
@@ -70,16 +69,21 @@ function foldersOf(file: string): string[] {
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
+const isGlob = (path: string): boolean => /[*?[\]{}]/.test(path);
+const isBelow = (path: string, folder: string): boolean =>
+  path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
+
 class Watcher implements Watching {
   readonly ready: Promise<void>;
   readonly #request: WatchRequest;
   readonly #watcher: FSWatcher;
-  readonly #folders: readonly string[];
-  readonly #named: readonly string[];
+  readonly #paths: readonly string[];
+  /** Watched with all that lies below them. */
+  #folders: readonly string[] = [];
   /** Folders of single files: watched without what lies below them. */
   #beside = new Set<string>();
   #files: readonly string[] = [];
-  #last: string;
+  #last: Contents;
   #timer: NodeJS.Timeout | undefined;
   #busy = false;
   #again = false;
@@ -87,15 +91,19 @@ class Watcher implements Watching {
 
   constructor(request: WatchRequest) {
     this.#request = request;
-    const paths = request.paths.map((path) => resolve(path));
-    this.#folders = [...new Set(paths.filter((path) => isFolder(path) || /[*?[\]{}]/.test(path)).map(watchedFolder))];
-    this.#named = paths.filter((path) => !isFolder(path) && !/[*?[\]{}]/.test(path));
-    this.#last = this.#fingerprint();
-    this.#watcher = watch([...this.#folders], this.#options());
+    this.#paths = request.paths.map((path) => resolve(path));
+    this.#watcher = watch([], this.#options());
     this.#watcher.on('all', () => this.#noticed());
     this.#watcher.on('error', (error) => request.onError?.(error as Error));
-    this.ready = new Promise((done) => this.#watcher.once('ready', () => done()));
+    this.ready = new Promise((done) => {
+      this.#watcher.once('ready', () => {
+        // What happened before the system began to tell.
+        this.#noticed();
+        done();
+      });
+    });
     this.#follow([]);
+    this.#last = this.#contents();
   }
 
   #options(): ChokidarOptions {
@@ -104,40 +112,52 @@ class Watcher implements Watching {
       ignoreInitial: true,
       atomic: false,
       ignorePermissionErrors: true,
-      ignored: (path) => this.#isIgnored(path),
+      ignored: (path, stats) => this.#isIgnored(path, stats?.isDirectory() ?? false),
       ...(pollMs === undefined ? {} : { backend: 'polling', pollingInterval: pollMs, pollingBinaryInterval: pollMs }),
     };
   }
 
-  /** Editors' leftovers, packages, and what lies in a folder below one that is watched for a single file. */
-  #isIgnored(path: string): boolean {
+  /** Editors' leftovers, packages, and folders that only lie beside a watched file. */
+  #isIgnored(path: string, isDirectory: boolean): boolean {
     const name = basename(path);
     if (/~$|\.sw[pxo]$/.test(name) || name === 'node_modules' || name === '.git') return true;
-    if (this.#folders.some((folder) => path === folder || path.startsWith(`${folder}/`))) return false;
-    const parent = dirname(path);
-    return (
-      !this.#beside.has(path) && !this.#beside.has(parent) && [...this.#beside].some((at) => path.startsWith(`${at}/`))
-    );
+    if (this.#folders.some((folder) => path === folder || isBelow(path, folder)) || this.#beside.has(path))
+      return false;
+    if (!this.#beside.has(dirname(path))) return [...this.#beside].some((folder) => isBelow(path, folder));
+    // `..data` and its targets are how mounted secrets are swapped.
+    return isDirectory && !name.startsWith('..');
   }
 
+  /** A path can become a folder, or be one no more, while it is watched. */
   #follow(files: readonly string[]): void {
-    this.#files = [...this.#named, ...files.map((file) => resolve(file))];
+    const wide = this.#paths.filter((path) => isFolder(path) || isGlob(path));
+    const folders = [...new Set(wide.map(watchedFolder))];
+    const named = this.#paths.filter((path) => !wide.includes(path));
+    this.#files = [...named, ...files.map((file) => resolve(file))];
     const beside = new Set(this.#files.flatMap(foldersOf));
-    const added = [...beside].filter((folder) => !this.#beside.has(folder));
+    const added = [
+      ...folders.filter((folder) => !this.#folders.includes(folder)),
+      ...[...beside].filter((folder) => !this.#beside.has(folder)),
+    ];
+    this.#folders = folders;
     this.#beside = beside;
     if (added.length > 0) this.#watcher.add(added);
   }
 
+  /** Contents that were known stay what they were: what changed since they were read is still to be told. */
   update(files: readonly string[]): void {
     if (this.#closed) return;
     this.#follow(files);
-    // What was just loaded is the state to compare with, unless something changed meanwhile: then it is told again.
-    const now = this.#fingerprint();
-    if (!this.#busy) this.#last = now;
+    const known = [...this.#last].filter(
+      ([path]) => this.#files.includes(path) || this.#folders.some((folder) => isBelow(path, folder)),
+    );
+    const followed = this.#files.map((path): [string, string] => [path, contentOf(path)]);
+    this.#last = new Map([...followed, ...known]);
   }
 
-  #fingerprint(): string {
-    return fingerprint(this.#folders, this.#files);
+  #contents(): Contents {
+    const paths = new Set([...this.#folders.flatMap(yamlBelow), ...this.#files]);
+    return new Map([...paths].map((path) => [path, contentOf(path)]));
   }
 
   #noticed(): void {
@@ -151,8 +171,8 @@ class Watcher implements Watching {
       this.#again = true;
       return;
     }
-    const now = this.#fingerprint();
-    if (now === this.#last) return;
+    const now = this.#contents();
+    if (isSame(now, this.#last)) return;
     this.#last = now;
     this.#busy = true;
     try {

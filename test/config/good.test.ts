@@ -9,7 +9,11 @@ import { catalog, fixtures, golden, load } from './support.ts';
 
 const folder = join(fixtures, 'good');
 
-async function generationOf(paths: readonly string[], cwd = folder, more: Record<string, string> = {}): Promise<Generation> {
+async function generationOf(
+  paths: readonly string[],
+  cwd = folder,
+  more: Record<string, string> = {},
+): Promise<Generation> {
   const result = await load(paths, cwd, more);
   assert.ok(result.ok, JSON.stringify(result));
   return result.generation;
@@ -63,11 +67,16 @@ test('the hash of a generation is the same when nothing changed and another when
 });
 
 test('comments and the order of fields change no hash', async () => {
-  const text = (routes: string): string =>
-    `apiVersion: eventflow/v1\nkind: Pipeline\nname: a\nroutes:\n${routes}`;
-  writeFileSync(join(copy, 'one.yaml'), text('  - id: x\n    on: [a]\n    handler: mailer\n    with: { to: a@b.c, port: 1 }\n'));
+  const text = (routes: string): string => `apiVersion: eventflow/v1\nkind: Pipeline\nname: a\nroutes:\n${routes}`;
+  writeFileSync(
+    join(copy, 'one.yaml'),
+    text('  - id: x\n    on: [a]\n    handler: mailer\n    with: { to: a@b.c, port: 1 }\n'),
+  );
   const [before] = (await generationOf(['one.yaml'], copy)).routes.values();
-  writeFileSync(join(copy, 'one.yaml'), text('\n  # hi\n  - handler: mailer\n    with: { port: 1, to: a@b.c }\n    id: x\n    on: [a]\n'));
+  writeFileSync(
+    join(copy, 'one.yaml'),
+    text('\n  # hi\n  - handler: mailer\n    with: { port: 1, to: a@b.c }\n    id: x\n    on: [a]\n'),
+  );
   const [now] = (await generationOf(['one.yaml'], copy)).routes.values();
   assert.equal(now?.hash, before?.hash);
   assert.notDeepEqual(now?.position, before?.position);
@@ -75,10 +84,11 @@ test('comments and the order of fields change no hash', async () => {
 
 test('every file that was read or referred to is told to the watcher', async () => {
   const result = await load(['everything.yaml'], folder);
-  assert.deepEqual(
-    result.files.map((file) => file.slice(folder.length + 1)).toSorted(),
-    ['everything.yaml', 'mail.liquid', 'order.paid.schema.json'],
-  );
+  assert.deepEqual(result.files.map((file) => file.slice(folder.length + 1)).toSorted(), [
+    'everything.yaml',
+    'mail.liquid',
+    'order.paid.schema.json',
+  ]);
 });
 
 test('a generation cannot be changed', async () => {
