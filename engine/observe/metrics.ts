@@ -41,11 +41,23 @@ export interface Metrics {
   readonly contentType: string;
   /** The page. Waits for the bus at most `deadlineMs`. Never rejects because of it. */
   render(): Promise<string>;
+  /** From now on the page shows Node's own numbers only. */
   close(): void;
 }
 
 /** Gauges that prom-client names like counters, which `promtool check metrics` refuses. */
 const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
+
+let node: Registry | undefined;
+
+/** Node's numbers are the process's, however many engines run in it; its observers cannot be taken off again. */
+function nodeRegistry(): Registry {
+  if (node !== undefined) return node;
+  node = new Registry();
+  collectDefaultMetrics({ register: node });
+  for (const name of misnamed) node.removeSingleMetric(name);
+  return node;
+}
 
 export function createMetrics(options: MetricsOptions): Metrics {
   const { now = Date.now, sources = [], maxSeries = 20_000, cacheMs = 1_000, deadlineMs = 2_000 } = options;
@@ -70,6 +82,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     now: now(),
   });
   const page = new Page(counters, view());
+  nodeRegistry();
   return {
     observer: recorder.observe,
     setGeneration(generation, number, loadedAt) {
@@ -99,18 +112,16 @@ class Page {
     this.#counters = counters;
     this.#view = view;
     for (const { name, help, type } of table) this.#register(name, help, type, () => collectors[name](this.#view));
-    collectDefaultMetrics({ register: this.#registry });
-    for (const name of misnamed) this.#registry.removeSingleMetric(name);
   }
 
   get contentType(): string {
     return this.#registry.contentType;
   }
 
-  render(view: View): Promise<string> {
+  async render(view: View): Promise<string> {
     this.#view = view;
     noteHolds(view);
-    return this.#registry.metrics();
+    return `${await this.#registry.metrics()}\n${await nodeRegistry().metrics()}`;
   }
 
   addPluginMetrics(): void {

@@ -170,7 +170,7 @@ function toPanel(panel: Panel): Json {
 function fieldDefaults(panel: Panel): Json {
   return {
     unit: panel.unit,
-    min: 0,
+    ...(panel.signed ? {} : { min: 0 }),
     noValue: 'no data',
     color: { mode: panel.kind === 'timeseries' ? 'palette-classic' : 'thresholds' },
     thresholds: { mode: 'absolute', steps: steps(panel.thresholds) },

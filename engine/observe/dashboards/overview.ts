@@ -74,6 +74,7 @@ const now = (): Row => ({
     }),
     stat('eventflow_conservation_residue', level('eventflow_conservation_residue', [], chosenRoutes), {
       description: 'Accepted events that are neither settled nor anywhere; 0 at rest.',
+      signed: true,
       thresholds: badFrom(1),
     }),
   ],
@@ -104,8 +105,8 @@ const events = (): Row => ({
   ],
 });
 
-const levelByRoute = (name: MetricName): Panel =>
-  graph(name, [{ expr: level(name, perRoute, chosenRoutes), legend: routeLegend }]);
+const levelByRoute = (name: MetricName, more: Parameters<typeof graph>[2] = {}): Panel =>
+  graph(name, [{ expr: level(name, perRoute, chosenRoutes), legend: routeLegend }], more);
 
 const ageByRoute = (name: MetricName): Panel =>
   graph(name, [{ expr: highest(name, perRoute, chosenRoutes), legend: routeLegend }]);
@@ -123,7 +124,10 @@ const routes = (): Row => ({
     levelByRoute('eventflow_dlq_depth'),
     levelByRoute('eventflow_in_flight'),
     levelByRoute('eventflow_pending_entries'),
-    levelByRoute('eventflow_route_running'),
+    levelByRoute('eventflow_route_running', {
+      description: 'Engines that consume for the route; 0 means that its events wait.',
+      unit: 'short',
+    }),
   ],
 });
 
@@ -142,7 +146,7 @@ const trouble = (): Row => ({
     rateByRoute('eventflow_circuit_opened_total'),
     rateByRoute('eventflow_reclaimed_total'),
     rateByRoute('eventflow_fenced_total'),
-    levelByRoute('eventflow_conservation_residue'),
+    levelByRoute('eventflow_conservation_residue', { signed: true }),
   ],
 });
 

@@ -24,6 +24,8 @@ export interface Panel {
   /** Words for numbers. */
   readonly words: readonly { readonly value: number; readonly text: string; readonly color: Threshold['color'] }[];
   readonly stacked: boolean;
+  /** Numbers below 0 are possible. */
+  readonly signed: boolean;
   /** Of 24. */
   readonly width: number;
 }
@@ -56,6 +58,7 @@ const defaults = (name: MetricName): Omit<Panel, 'kind' | 'targets'> => {
     thresholds: [],
     words: [],
     stacked: false,
+    signed: false,
     width: 8,
   };
 };
