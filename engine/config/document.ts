@@ -93,13 +93,18 @@ const phrases: Partial<Record<YAMLParseError['code'], Phrase>> = {
   BLOCK_AS_IMPLICIT_KEY: ['a colon too many', 'put quotes around a value that has a colon and a space in it'],
 };
 
-function phraseOf({ code, message }: YAMLError): Phrase {
+const look = 'look at the quotes, colons and brackets here and in the line above';
+
+function phraseOf({ code, message, pos }: YAMLError, text: string): Phrase {
+  if (text.slice(pos[0] - 1, pos[0] + 1) === '${') {
+    return ['expected quotes around a reference within { } or [ ]', 'write "${NAME}"'];
+  }
   const [, closing] = /must be sufficiently indented and end with a (.)/.exec(message) ?? [];
   if (closing !== undefined) return [`expected the closing ${closing} before this`, 'the bracket is opened above'];
   if (code === 'MISSING_CHAR' && message.includes('quote')) {
     return ['expected a closing quote, got the end of the text', 'a quote is opened above and never closed'];
   }
-  return phrases[code] ?? [message.charAt(0).toLowerCase() + message.slice(1)];
+  return phrases[code] ?? [message.charAt(0).toLowerCase() + message.slice(1), look];
 }
 
 /** One slip makes several errors on its line; the most telling one is kept. */
@@ -120,6 +125,6 @@ function syntaxError(source: Source, error: YAMLError): Diagnostic {
     const help = 'remove the tag; values of the pipeline language need none';
     return diagnose(source, place, 'EF1008', [], `unknown YAML tag ${tag}`, { help });
   }
-  const [message, help] = phraseOf(error);
+  const [message, help] = phraseOf(error, source.text);
   return diagnose(source, place, error.code === 'BAD_ALIAS' ? 'EF1010' : 'EF1005', [], message, { help });
 }

@@ -178,8 +178,7 @@ function blame(diagnostic: Diagnostic, set: readonly SettingsVariable[]): Diagno
     return diagnostic.path === setting || diagnostic.path.startsWith(`${setting}[`);
   });
   if (cause === undefined) return diagnostic;
-  const { help } = diagnostic;
-  return diagnoseFile('environment', diagnostic.code, `${cause.variable}: ${diagnostic.message}`, { help });
+  return diagnoseFile('environment', diagnostic.code, `${cause.variable}: ${diagnostic.message}`);
 }
 
 const defaultFile = 'eventflow.yaml';
