@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Bus, PublishResult } from './bus/bus.ts';
-import { uuidv7 } from './core/event-id.ts';
+import { idMaker } from './core/event-id.ts';
 import { IngestFault } from './core/ingest-fault.ts';
 import { measure } from './core/json-text.ts';
 import {
@@ -149,7 +149,7 @@ function textOf(
   }
 }
 
-const newId = (): string => uuidv7(Date.now(), randomUUID());
+const newId = idMaker(Date.now, randomUUID);
 
 interface Draft {
   readonly prepared: Prepared;
@@ -167,7 +167,9 @@ function publisherOver(send: Send, shut: () => Promise<void>, options: Publisher
 
   function draft(event: OutgoingEvent, idempotencyKey: string | undefined): Draft {
     const { text, made } = textOf(event, source, idempotencyKey !== undefined);
-    const intake = { now: Date.now(), newId, limits, source, idempotencyKey, traceparent: undefined };
+    const now = Date.now();
+    const time = new Date(now).toISOString();
+    const intake = { now, time, newId, limits, source, idempotencyKey, traceparent: undefined };
     const prepared = prepareEvent(measure(text), false, intake);
     return { prepared, made, warnings: checkData(prepared, options.eventTypes?.().get(prepared.type)) };
   }

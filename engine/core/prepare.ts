@@ -30,6 +30,8 @@ export const defaultEventLimits: EventLimits = {
 export interface Intake {
   /** ms since the epoch. */
   readonly now: number;
+  /** The same in RFC 3339, for events that name no time. */
+  readonly time: string;
   readonly newId: () => string;
   readonly limits: EventLimits;
   /** For events that name none. */
@@ -122,7 +124,7 @@ function fill(given: Fields, intake: Intake): Record<string, unknown> {
   if (given.specversion == null) added.specversion = '1.0';
   if (given.id == null) added.id = intake.newId();
   if (given.source == null) added.source = intake.source;
-  if (given.time == null) added.time = new Date(intake.now).toISOString();
+  if (given.time == null) added.time = intake.time;
   if (intake.traceparent !== undefined && given.traceparent == null) added.traceparent = intake.traceparent;
   return added;
 }
@@ -141,21 +143,23 @@ interface Parts {
   readonly data: unknown;
   readonly event: StoredEvent;
   /** What must be equal in a repeat. */
-  readonly print: string;
+  readonly print: () => string;
 }
 
 function assemble({ given, added, data, event, print }: Parts, intake: Intake): Prepared {
   const eventId = (given.id ?? added.id) as string;
   const source = (given.source ?? added.source) as string;
+  const repeatable = given.id != null || intake.idempotencyKey !== undefined;
   return {
     type: given.type as string,
     event,
     dedupeKey: dedupeKeyOf(source, eventId, intake.idempotencyKey),
-    fingerprint: digest(print),
+    // Nobody but this process knows an id that it made, so nobody can publish other content under it.
+    fingerprint: repeatable ? digest(print()) : '',
     eventId,
     source,
     data,
-    repeatable: given.id != null || intake.idempotencyKey !== undefined,
+    repeatable,
     idempotencyKey: intake.idempotencyKey,
   };
 }
@@ -182,7 +186,7 @@ export function prepareEvent(piece: JsonPiece, strict: boolean, intake: Intake):
     body: piece.text,
     meta: isEmpty(added) ? undefined : { form: 'event', attributes: added },
   };
-  return assemble({ given: fields, added, data: fields.data, event, print: piece.text }, intake);
+  return assemble({ given: fields, added, data: fields.data, event, print: () => piece.text }, intake);
 }
 
 const isJson = (contentType: string): boolean => /^[^;]*[/+]json\s*(;|$)/i.test(contentType);
@@ -191,9 +195,12 @@ function prepareApart(form: EventMeta['form'], given: Fields, body: string, data
   checkAttributes(given, intake.now, intake.limits);
   checkRequired(given);
   const added = fill(given, intake);
-  const sorted = Object.entries(given).sort(([a], [b]) => (a < b ? -1 : 1));
   const event: StoredEvent = { body, meta: { form, attributes: { ...given, ...added } } };
-  return assemble({ given, added, data, event, print: `${JSON.stringify(sorted)}\n${body}` }, intake);
+  const print = (): string => {
+    const sorted = Object.entries(given).sort(([a], [b]) => (a < b ? -1 : 1));
+    return `${JSON.stringify(sorted)}\n${body}`;
+  };
+  return assemble({ given, added, data, event, print }, intake);
 }
 
 function readData(contentType: string | undefined, data: string, limits: EventLimits): unknown {

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { PublishResult } from '../bus/bus.ts';
-import { uuidv7 } from '../core/event-id.ts';
+import { idMaker } from '../core/event-id.ts';
 import { IngestFault } from '../core/ingest-fault.ts';
 import {
   checkData,
@@ -19,7 +19,7 @@ import { readBody } from './body.ts';
 import type { HttpDeps, ListenAddress, Listening } from './deps.ts';
 import { type Item, readItems, Unreadable } from './items.ts';
 import { type Form, formOf, type Headers, readTrace } from './media.ts';
-import { problemOf } from './problem.ts';
+import { type Checked, entryOf, type Outcome, type Receipt, receiptOf, tell } from './receipts.ts';
 import { createServer, defaultServerLimits, Gate, listenOn, readListen, refuse, type ServerLimits } from './server.ts';
 
 export interface IngestLimits extends EventLimits, ServerLimits {
@@ -48,7 +48,7 @@ type IngestDeps = Pick<HttpDeps, 'publisher' | 'generation' | 'routeCount' | 'ob
 const path = '/v1/events';
 const jsonType = 'application/json; charset=utf-8';
 const repeatWarning = 'no id and no Idempotency-Key: a repeat of this request is another event';
-const newId = (): string => uuidv7(Date.now(), randomUUID());
+const newId = idMaker(Date.now, randomUUID);
 
 /** Starts listening. Rejects when the address cannot be bound. */
 export async function startIngest(
@@ -93,10 +93,6 @@ function checkHeaders(rawHeaders: readonly string[], max: number): void {
   if (count > max) throw new IngestFault('headers_too_large', `expected at most ${max} headers, got ${count}`);
 }
 
-type Verdict =
-  | { readonly ok: true; readonly prepared: Prepared; readonly warnings: readonly string[] }
-  | { readonly ok: false; readonly fault: IngestFault };
-
 /** Turns requests into publications and the bus's answers into responses. */
 class Intakes {
   readonly #deps: IngestDeps;
@@ -122,8 +118,10 @@ class Intakes {
 
   #intake(headers: Headers): Intake {
     const key = headers['idempotency-key'];
+    const now = Date.now();
     return {
-      now: Date.now(),
+      now,
+      time: new Date(now).toISOString(),
       newId,
       limits: this.#limits,
       source: this.#source,
@@ -133,7 +131,7 @@ class Intakes {
   }
 
   /** Throws {@link IngestFault}. */
-  #prepare(item: Item, intake: Intake): { readonly prepared: Prepared; readonly warnings: readonly string[] } {
+  #check(item: Item, intake: Intake): Checked {
     const prepared = item(intake);
     const warnings = checkData(prepared, this.#deps.generation().eventTypes.get(prepared.type));
     if (this.#strictTypes && this.#deps.routeCount(prepared.type) === 0) {
@@ -142,33 +140,23 @@ class Intakes {
     return { prepared, warnings };
   }
 
+  #receipt(outcome: Outcome): Receipt | IngestFault {
+    return outcome instanceof IngestFault ? outcome : receiptOf(outcome, this.#deps.routeCount(outcome.prepared.type));
+  }
+
   async #acceptOne(item: Item, intake: Intake, reply: FastifyReply): Promise<void> {
-    const { prepared, warnings } = this.#prepare(item, intake);
+    const { prepared, warnings } = this.#check(item, intake);
     const [result] = await this.#deps.publisher.submit([prepared]);
     if (result === undefined) throw new Error('expected a result of the bus for one event, got none');
-    const receipt = this.#receipt(result, prepared, warnings);
-    this.#tell(prepared, receipt.duplicate, 1);
+    const outcome = { prepared, warnings, result };
+    const receipt = this.#receipt(outcome);
+    if (receipt instanceof IngestFault) throw receipt;
+    tell(this.#deps.observer, [outcome]);
     reply.code(202).header('content-type', jsonType);
     if (receipt.duplicate) reply.header('idempotency-replayed', 'true');
     if (!prepared.repeatable) reply.header('eventflow-warning', repeatWarning);
-    reply.send(JSON.stringify(receipt));
-  }
-
-  /** Throws `idempotency_mismatch`. */
-  #receipt(result: PublishResult, prepared: Prepared, warnings: readonly string[]) {
-    if (result.kind === 'conflict') {
-      const detail = `expected the content that was published before as ${result.eventId}, got another`;
-      throw new IngestFault('idempotency_mismatch', detail);
-    }
-    const duplicate = result.kind === 'duplicate';
-    return {
-      id: duplicate ? result.eventId : prepared.eventId,
-      duplicate,
-      stream: result.stream,
-      entryId: result.entryId,
-      routes: this.#deps.routeCount(prepared.type),
-      ...(warnings.length === 0 ? {} : { warnings }),
-    };
+    const place = result.kind === 'conflict' ? {} : { stream: result.stream, entryId: result.entryId };
+    reply.send(JSON.stringify({ ...receipt, ...place }));
   }
 
   async #acceptMany(items: readonly Item[], intake: Intake, reply: FastifyReply): Promise<void> {
@@ -176,48 +164,37 @@ class Intakes {
     if (items.length > maxBatchItems) {
       throw new IngestFault('too_large', `expected at most ${maxBatchItems} events at once, got ${items.length}`);
     }
-    const verdicts = items.map((item, index) => this.#judge(item, keyedBy(intake, index)));
-    const good = verdicts.filter((verdict) => verdict.ok);
-    const results = await this.#deps.publisher.submit(good.map((verdict) => verdict.prepared));
-    const answers = this.#answers(verdicts, results);
-    const accepted = answers.filter((answer) => answer.status === 202).length;
+    const checked = items.map((item, index) => this.#judge(item, keyedBy(intake, index)));
+    const outcomes = await this.#publish(checked);
+    tell(this.#deps.observer, outcomes);
+    const entries = outcomes.map((outcome, index) => entryOf(index, this.#receipt(outcome)));
+    const accepted = entries.reduce((count, { status }) => (status === 202 ? count + 1 : count), 0);
     reply.code(accepted === items.length ? 202 : 207).header('content-type', jsonType);
-    if (good.some((verdict) => !verdict.prepared.repeatable)) reply.header('eventflow-warning', repeatWarning);
-    reply.send(JSON.stringify({ accepted, rejected: items.length - accepted, results: answers }));
+    if (checked.some((one) => !(one instanceof IngestFault) && !one.prepared.repeatable)) {
+      reply.header('eventflow-warning', repeatWarning);
+    }
+    reply.send(JSON.stringify({ accepted, rejected: items.length - accepted, results: entries }));
   }
 
-  #judge(item: Item, intake: Intake): Verdict {
+  #judge(item: Item, intake: Intake): Checked | IngestFault {
     try {
-      return { ok: true, ...this.#prepare(item, intake) };
+      return this.#check(item, intake);
     } catch (error) {
-      if (error instanceof IngestFault) return { ok: false, fault: error };
+      if (error instanceof IngestFault) return error;
       throw error;
     }
   }
 
-  #answers(verdicts: readonly Verdict[], results: readonly PublishResult[]) {
+  /** The good ones are stored; the order of all is kept. */
+  async #publish(checked: readonly (Checked | IngestFault)[]): Promise<readonly Outcome[]> {
+    const prepared: Prepared[] = [];
+    for (const one of checked) if (!(one instanceof IngestFault)) prepared.push(one.prepared);
+    const results = await this.#deps.publisher.submit(prepared);
     let next = 0;
-    const told = new Tellings();
-    const answers = verdicts.map((verdict, index) => {
-      if (!verdict.ok) return { index, status: problemOf(verdict.fault).status, problem: problemOf(verdict.fault) };
-      const result = results[next++] as PublishResult;
-      try {
-        const receipt = this.#receipt(result, verdict.prepared, verdict.warnings);
-        told.add(verdict.prepared, receipt.duplicate);
-        return { index, status: 202, ...receipt };
-      } catch (error) {
-        const problem = problemOf(error as IngestFault);
-        return { index, status: problem.status, problem };
-      }
+    return checked.map((one) => {
+      if (one instanceof IngestFault) return one;
+      return { prepared: one.prepared, warnings: one.warnings, result: results[next++] as PublishResult };
     });
-    told.each((prepared, duplicate, count) => this.#tell(prepared, duplicate, count));
-    return answers;
-  }
-
-  #tell(prepared: Prepared, duplicate: boolean, count: number): void {
-    const { type: eventType, source } = prepared;
-    if (duplicate) this.#deps.observer({ kind: 'duplicate_suppressed', eventType });
-    else this.#deps.observer({ kind: 'published', eventType, source, count });
   }
 }
 
@@ -225,20 +202,4 @@ class Intakes {
 function keyedBy(intake: Intake, index: number): Intake {
   const { idempotencyKey } = intake;
   return idempotencyKey === undefined ? intake : { ...intake, idempotencyKey: `${idempotencyKey} ${index}` };
-}
-
-/** Signals of a batch: runs of equal ones become one, duplicates stay apart. */
-class Tellings {
-  readonly #runs: { readonly prepared: Prepared; readonly duplicate: boolean; count: number }[] = [];
-
-  add(prepared: Prepared, duplicate: boolean): void {
-    const last = this.#runs.at(-1);
-    const same = last !== undefined && !last.duplicate && !duplicate;
-    if (same && last.prepared.type === prepared.type && last.prepared.source === prepared.source) last.count++;
-    else this.#runs.push({ prepared, duplicate, count: 1 });
-  }
-
-  each(tell: (prepared: Prepared, duplicate: boolean, count: number) => void): void {
-    for (const { prepared, duplicate, count } of this.#runs) tell(prepared, duplicate, count);
-  }
 }

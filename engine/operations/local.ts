@@ -52,12 +52,12 @@ async function isBusy(bus: Bus, { group }: GroupInfo): Promise<boolean> {
   return stats.pending + stats.retrying + stats.due > 0 || stats.lag.some(({ entries }) => entries > 0);
 }
 
-/** Groups that want the type and were there when the event was published. */
+/** Groups that want the type and were there when the event was published, or have not yet read all that they want. */
 async function interestedIn(bus: Bus, type: string | undefined, at: number): Promise<readonly Interested[]> {
   if (type === undefined) return [];
-  const groups = await bus.groups();
-  const wanting = groups.filter((info) => info.activatedAt <= at && matchAny(info.patterns)(type));
-  return Promise.all(wanting.map(async (info) => ({ group: info.group, busy: await isBusy(bus, info) })));
+  const wanting = (await bus.groups()).filter(({ patterns }) => matchAny(patterns)(type));
+  const interested = await Promise.all(wanting.map(async (info) => ({ ...info, busy: await isBusy(bus, info) })));
+  return interested.filter(({ activatedAt, busy }) => busy || activatedAt <= at);
 }
 
 async function timelineOf(bus: Bus, eventId: string): Promise<Timeline> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { checkAttributes, parseTime } from '../../engine/core/attributes.ts';
-import { uuidv7 } from '../../engine/core/event-id.ts';
+import { idMaker } from '../../engine/core/event-id.ts';
 import { IngestFault, type RefusalWord, refusals } from '../../engine/core/ingest-fault.ts';
 import { measure } from '../../engine/core/json-text.ts';
 import {
@@ -19,6 +19,7 @@ import { decodeEvent, type StoredEvent } from '../../engine/event.ts';
 const now = Date.parse('2026-06-01T12:00:00Z');
 const intake: Intake = {
   now,
+  time: new Date(now).toISOString(),
   newId: () => 'made-1',
   limits: defaultEventLimits,
   source: 'eventflow/test',
@@ -193,12 +194,26 @@ test('a name from Object.prototype is an attribute like any other', () => {
   }
 });
 
-test('made ids are UUIDs of version 7 that sort by time', () => {
-  const uuid = '01234567-89ab-4cde-8f01-23456789abcd';
-  const made = uuidv7(now, uuid);
-  assert.match(made, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-  assert.ok(uuidv7(now + 1, uuid) > made);
-  assert.equal(Number.parseInt(made.slice(0, 8) + made.slice(9, 13), 16), now);
+test('made ids are UUIDs of version 7 that sort by time and never repeat', () => {
+  let at = now;
+  let drawn = 0;
+  const make = idMaker(
+    () => at,
+    () => {
+      drawn++;
+      return '01234567-89ab-4cde-8f01-23456789abcd';
+    },
+  );
+  const made = Array.from({ length: 4096 }, make);
+  assert.equal(new Set(made).size, 4096);
+  assert.equal(drawn, 1);
+  for (const id of made) assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.deepEqual([...made].sort(), made);
+  at += 1;
+  assert.ok(make() > (made.at(-1) ?? ''));
+  assert.equal(drawn, 2);
+  const [first = ''] = made;
+  assert.equal(Number.parseInt(first.slice(0, 8) + first.slice(9, 13), 16), now);
 });
 
 test('every refusal has a number in the catalogue, and no two share one', () => {
