@@ -1,23 +1,14 @@
 /** Which types a pattern takes, and which stream a type rests in. Pure. */
 
-/** `*` is one segment, `**` any number of segments (also none); everything else is literal. */
+/**
+ * A test for types. `*` is one segment between dots, `**` any number of segments (also none); a `*` inside a segment
+ * stands for any part of it; everything else is literal.
+ */
 export function compilePattern(pattern: string): (type: string) => boolean {
   if (!pattern.includes('*')) return (type) => type === pattern;
-  const parts = pattern.split('.').map((segment) => {
-    if (segment === '**') return '**';
-    return segment.split('*').map(escapeRegExp).join('[^.]*');
-  });
-  const source = parts.reduce((regexp, part, at) => {
-    if (part !== '**') return regexp + (at === 0 || regexp.endsWith(OPEN) ? '' : '\\.') + part;
-    return at === 0 ? `${regexp}${OPEN}` : `${regexp}(?:\\.[^.]+)*`;
-  }, '^');
-  const compiled = new RegExp(`${source.endsWith(OPEN) ? `${source}(?:[^.]+)?` : source}$`);
-  return (type) => compiled.test(type);
+  const segments = pattern.split('.');
+  return (type) => meet(segments, type.split('.'));
 }
-
-/** `**` in front: any number of whole segments, each with its dot. */
-const OPEN = '(?:[^.]+\\.)*';
-const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 
 /** A matcher over several patterns that remembers its answers; the set of types is small. */
 export function matchAny(patterns: readonly string[]): (type: string) => boolean {
@@ -44,19 +35,53 @@ export function streamOf(rules: readonly StreamRule[]): (type: string) => string
   return (type) => compiled.find((rule) => rule.takes(type))?.name ?? type;
 }
 
-/**
- * Whether a route that wants `patterns` must read `stream`. A declared stream is read when one of its type patterns can
- * meet one of the route's; where both have wildcards the answer is yes, since reading too much is only slower.
- */
+/** Whether a route that wants `patterns` must read `stream`: one of its types, or of its rule's, may be wanted. */
 export function readsStream(patterns: readonly string[], rules: readonly StreamRule[], stream: string): boolean {
-  const rule = rules.find((candidate) => candidate.name === stream);
-  if (rule === undefined) return matchAny(patterns)(stream);
-  return rule.types.some((type) => patterns.some((pattern) => patternsMeet(pattern, type)));
+  const types = rules.find((rule) => rule.name === stream)?.types ?? [stream];
+  return types.some((type) => patterns.some((pattern) => meet(pattern.split('.'), type.split('.'))));
 }
 
-function patternsMeet(a: string, b: string): boolean {
-  if (!a.includes('*')) return compilePattern(b)(a);
-  if (!b.includes('*')) return compilePattern(a)(b);
-  const head = (pattern: string): string => pattern.slice(0, pattern.indexOf('*'));
-  return head(a).startsWith(head(b)) || head(b).startsWith(head(a));
+/**
+ * Whether some type fits both; a type is a pattern that only it fits. From the last segments to the first, the row holds
+ * for each place in `b` whether what follows there meets what follows in `a`: the work is `a` times `b`, whatever the
+ * wildcards.
+ */
+function meet(a: readonly string[], b: readonly string[]): boolean {
+  let row = [...b.map((_, at) => b.slice(at).every((segment) => segment === '**')), true];
+  for (const mine of a.toReversed()) {
+    const below = row;
+    row = [];
+    row[b.length] = mine === '**' && below[b.length] === true;
+    for (let at = b.length - 1; at >= 0; at -= 1) {
+      const theirs = b[at] ?? '';
+      if (mine === '**' || theirs === '**') row[at] = below[at] === true || row[at + 1] === true;
+      else row[at] = below[at + 1] === true && segmentsMeet(mine, theirs);
+    }
+  }
+  return row[0] === true;
+}
+
+/** Where both have wildcards, yes unless their ends differ: reading a stream too much is only slower. */
+function segmentsMeet(a: string, b: string): boolean {
+  if (a === b || a === '*' || b === '*') return true;
+  if (!b.includes('*')) return a.includes('*') && takesSegment(a, b);
+  if (!a.includes('*')) return takesSegment(b, a);
+  const [headA, headB] = [a.slice(0, a.indexOf('*')), b.slice(0, b.indexOf('*'))];
+  const [tailA, tailB] = [a.slice(a.lastIndexOf('*') + 1), b.slice(b.lastIndexOf('*') + 1)];
+  const headsMeet = headA.startsWith(headB) || headB.startsWith(headA);
+  return headsMeet && (tailA.endsWith(tailB) || tailB.endsWith(tailA));
+}
+
+function takesSegment(pattern: string, segment: string): boolean {
+  const [head = '', ...rest] = pattern.split('*');
+  const tail = rest.pop() ?? '';
+  const end = segment.length - tail.length;
+  if (end < head.length || !segment.startsWith(head) || !segment.endsWith(tail)) return false;
+  let at = head.length;
+  for (const part of rest) {
+    const found = segment.indexOf(part, at);
+    if (found < 0 || found + part.length > end) return false;
+    at = found + part.length;
+  }
+  return true;
 }
