@@ -27,7 +27,7 @@ function wrap(origin: string, error: Error, code: string, said: string): Error {
 }
 
 /** Says of a failed exchange what it was. The message names the origin only: a path can be a secret. */
-export function classify(origin: string, error: Error & { code?: string }): Error {
+function classify(origin: string, error: Error & { code?: string }): Error {
   if (Object.keys(hintOf(error)).length > 0) return error;
   const code = error.code ?? error.name;
   if (dnsCode.test(code)) return withHint(wrap(origin, error, code, ''), { kind: 'dns', code });
@@ -59,6 +59,8 @@ export interface Bounds {
   readonly signal: AbortSignal | undefined;
 }
 
+const runOut = (exchange: Exchange): void => exchange.expire();
+
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #bounds: Bounds;
   readonly #resolve: (response: HttpResponse) => void;
@@ -75,23 +77,27 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#bounds = bounds;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#timer = setTimeout(this.#onTimeout, bounds.timeout);
-    bounds.signal?.addEventListener('abort', this.#onAbort);
+    this.#timer = setTimeout(runOut, bounds.timeout, this);
+    bounds.signal?.addEventListener('abort', this);
   }
 
-  #onTimeout = (): void => this.#fail(timedOut(this.#bounds));
+  /** Too late. */
+  expire(): void {
+    this.#fail(timedOut(this.#bounds));
+  }
 
-  #onAbort = (): void => {
+  /** The signal's abort: the exchange is its own listener, since a closure for each would cost more. */
+  handleEvent(): void {
     const reason: unknown = this.#bounds.signal?.reason;
     this.#fail(reason instanceof Error ? reason : new Error('the request was aborted', { cause: reason }));
-  };
+  }
 
   /** True the first time: whatever comes after the end changes nothing. */
   #end(): boolean {
     if (this.#over) return false;
     this.#over = true;
     clearTimeout(this.#timer);
-    this.#bounds.signal?.removeEventListener('abort', this.#onAbort);
+    this.#bounds.signal?.removeEventListener('abort', this);
     return true;
   }
 

@@ -23,7 +23,7 @@ export interface LoadDeps extends ContextDeps {
   readonly deadline?: number;
 }
 
-export type CheckResult = { readonly ok: true } | { readonly ok: false; readonly error: Error };
+type CheckResult = { readonly ok: true } | { readonly ok: false; readonly error: Error };
 
 export interface LoadedHandler {
   readonly route: Route;

@@ -14,7 +14,7 @@ export interface Channel {
 }
 
 /** At most `limit` characters; an ellipsis shows that something was cut. */
-export function cut(text: string, limit: number): string {
+function cut(text: string, limit: number): string {
   if (text.length <= limit) return text;
   const kept = text.slice(0, limit - 1);
   return `${/[\uD800-\uDBFF]$/.test(kept) ? kept.slice(0, -1) : kept}…`;

@@ -1,7 +1,7 @@
 /** One message, the same for every channel, rendered from the options' templates. */
 import { type EventEnvelope, type HandlerContext, permanent, type Template } from 'eventflow/plugin';
 
-export const severities = ['info', 'warning', 'error', 'critical'] as const;
+const severities = ['info', 'warning', 'error', 'critical'] as const;
 export type Severity = (typeof severities)[number];
 
 export interface Message {

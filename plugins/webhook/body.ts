@@ -2,7 +2,7 @@
 import type { Delivery, EventEnvelope, HandlerContext } from 'eventflow/plugin';
 import type { WebhookOptions } from './options.ts';
 
-export interface Payload {
+interface Payload {
   readonly body: string | Buffer;
   readonly contentType: string;
   /** Context attributes, in binary mode. */
