@@ -1,4 +1,5 @@
 /** Pipeline files to a generation, or every reason why not. */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Generation } from '../core/route.ts';
 import type { PluginCatalog } from '../plugins/manifest.ts';
 import { pathOf } from './check.ts';
@@ -9,7 +10,7 @@ import { readEventTypes } from './event-types.ts';
 import { expandPaths } from './files.ts';
 import { compileGeneration, type PlannedFile } from './generation.ts';
 import * as names from './names.ts';
-import { atValue, type OpenFile, openPipelineFile } from './pipeline-file.ts';
+import { atValue, type OpenedFile, type OpenFile, openPipelineFile } from './pipeline-file.ts';
 import { resolvePolicies } from './policies.ts';
 import { openReading, type Reading } from './reading.ts';
 import { validatorFor } from './validator.ts';
@@ -41,10 +42,15 @@ interface Opened {
   readonly sources: ReadonlyMap<string, string>;
 }
 
-function openAll(paths: readonly string[], catalog: PluginCatalog, reading: Reading): Opened {
+/** Between two files others get their turn: deliveries go on while a large set of pipelines is read. */
+async function openAll(paths: readonly string[], catalog: PluginCatalog, reading: Reading): Promise<Opened> {
   const validate = validatorFor(composeOptions(catalog));
   const misplaced = names.misplacedField(catalog);
-  const opened = paths.map((path) => openPipelineFile(path, reading, validate, misplaced));
+  const opened: OpenedFile[] = [];
+  for (const path of paths) {
+    opened.push(openPipelineFile(path, reading, validate, misplaced));
+    await turn();
+  }
   return {
     files: opened.flatMap(({ file }) => file ?? []),
     diagnostics: opened.flatMap(({ diagnostics }) => diagnostics),
@@ -89,7 +95,7 @@ const checkPlan = ({ file, routes }: PlannedFile): Diagnostic[] =>
 export async function loadGeneration(request: LoadRequest): Promise<LoadResult> {
   const reading = openReading(request.cwd, request.env);
   const expanded = expandPaths(request.paths, reading, request.allowEmpty ?? false);
-  const opened = openAll(expanded.files, request.catalog, reading);
+  const opened = await openAll(expanded.files, request.catalog, reading);
   const plans = opened.files.flatMap(plan);
   const eventTypes = readEventTypes(opened.files, reading);
   const diagnostics = sortDiagnostics([

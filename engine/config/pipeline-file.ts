@@ -58,17 +58,19 @@ function plainSecrets(tree: Tree, pointers: ReadonlySet<string>): { path: PathSt
 
 const secretHelp = 'write ${NAME} or ${file:/run/secrets/name}, and give the value at run time';
 
-/** Undefined `file`: there is nothing to work on, and `diagnostics` says why. */
+export interface OpenedFile {
+  /** Undefined: there is nothing to work on, and `diagnostics` says why. */
+  readonly file: OpenFile | undefined;
+  readonly source: Source | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
 export function openPipelineFile(
   path: string,
   reading: Reading,
   validate: Validate,
   misplaced?: Misplaced,
-): {
-  readonly file: OpenFile | undefined;
-  readonly source: Source | undefined;
-  readonly diagnostics: readonly Diagnostic[];
-} {
+): OpenedFile {
   const { source, tree, diagnostics } = readDocument(path, reading);
   if (source === undefined || tree === undefined) return { file: undefined, source, diagnostics };
   addMissingOptions(tree);

@@ -80,7 +80,7 @@ test('every setting has a variable that is named after its path and named in its
     assert.equal(variable, `EVENTFLOW_${words.join('_')}`);
     assert.ok(JSON.stringify(schema).includes(`Variable: ${variable}`), variable);
   }
-  assert.deepEqual([...new Set(variables.map(({ path }) => path[0]))].toSorted(), [
+  assert.deepEqual([...new Set(variables.map(({ path }) => path[0] ?? ''))].toSorted(), [
     'bus',
     'durability',
     'http',

@@ -11,9 +11,9 @@ interface Stage {
   readonly folder: string;
   readonly watching: Watching;
   readonly changes: () => number;
-  write(name: string, text: string): void;
+  readonly write: (name: string, text: string) => void;
   /** Waits until the number of changes is `count`, and a little longer so that a further one would show. */
-  expect(count: number): Promise<void>;
+  readonly expect: (count: number) => Promise<void>;
 }
 
 const quietMs = 60;
