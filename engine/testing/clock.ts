@@ -1,7 +1,7 @@
 /** A clock that stands still until it is told to move. */
 export interface FakeClock {
   /** ms since the epoch. */
-  now(): number;
+  readonly now: () => number;
   advance(ms: number): void;
 }
 

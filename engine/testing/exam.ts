@@ -47,7 +47,7 @@ export interface ExamSubject {
 
 export interface Question {
   readonly name: string;
-  run(): Promise<void>;
+  readonly run: () => Promise<void>;
 }
 
 type PeerKind = keyof ExamSubject['peers'];

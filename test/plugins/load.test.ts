@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { Route } from '../../engine/core/route.ts';
@@ -90,7 +92,6 @@ describe('loading a handler', () => {
     ['good', './missing.js', 'EF3101', /cannot be imported.*missing\.js/],
     ['good', '../load.test.ts', 'EF3101', /inside the package/],
     ['good', './throws.js', 'EF3101', /no native module/],
-    ['good', './syntax.js', 'EF3101', /cannot be imported/],
     ['good', './hangs.js', 'EF3106', /import to end within 200 ms/],
     ['good', './shape.js', 'EF3103', /default export.*undefined/],
     ['good', './old.js', 'EF3102', /apiVersion 1, got -1/],
@@ -112,6 +113,14 @@ describe('loading a handler', () => {
       assert.deepEqual([error.route, error.plugin], ['orders.receipt', 'eventflow-plugin-fixtures']);
     });
   }
+});
+
+test('a plugin that is no JavaScript is refused with what the parser said', async () => {
+  const broken = mkdtempSync(join(tmpdir(), 'eventflow-plugin-'));
+  writeFileSync(join(broken, 'index.mjs'), 'export default {');
+  const loading = loadHandler(routeOf('good'), { folder: broken, entry: './index.mjs' }, deps);
+  await assert.rejects(loading, /cannot be imported: Unexpected end of input/);
+  rmSync(broken, { recursive: true });
 });
 
 describe('a loaded handler', () => {
