@@ -33,7 +33,13 @@ interface Loaded {
 }
 
 export type LoadResult =
-  | (Loaded & { readonly ok: true; readonly generation: Generation; readonly warnings: readonly Diagnostic[] })
+  | (Loaded & {
+      readonly ok: true;
+      readonly generation: Generation;
+      readonly warnings: readonly Diagnostic[];
+      /** The values of all secrets in clear, so that they can be kept out of logs; each once. */
+      readonly secrets: readonly string[];
+    })
   | (Loaded & { readonly ok: false; readonly diagnostics: readonly Diagnostic[] });
 
 interface Opened {
@@ -109,5 +115,6 @@ export async function loadGeneration(request: LoadRequest): Promise<LoadResult> 
   const { sources } = opened;
   if (hasErrors(diagnostics)) return { ok: false, diagnostics, files: reading.touched(), sources };
   const generation = compileGeneration(plans, eventTypes.types, request.catalog, reading);
-  return { ok: true, generation, warnings: diagnostics, files: reading.touched(), sources };
+  const secrets = [...new Set(opened.files.flatMap((file) => file.secrets))];
+  return { ok: true, generation, warnings: diagnostics, secrets, files: reading.touched(), sources };
 }

@@ -22,6 +22,8 @@ export interface OpenFile {
   readonly folder: string;
   /** Files that options name, by the JSON pointer of the option; absolute. */
   readonly optionFiles: ReadonlyMap<string, string>;
+  /** The values of secret options and of secret files. */
+  readonly secrets: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
   /** The text with its plain-text secrets masked. */
   readonly maskedText: string;
@@ -54,6 +56,17 @@ function plainSecrets(tree: Tree, pointers: ReadonlySet<string>): { path: PathSt
       .filter((leaf) => typeof leaf.value === 'string' && leaf.value !== '' && leaf.references.length === 0)
       .map((leaf) => ({ path, origin: leaf.origin }));
   });
+}
+
+/** In clear, so that they can be kept out of logs. */
+function secretValues(tree: Tree, pointers: ReadonlySet<string>): string[] {
+  const marked = [...pointers].flatMap((pointer) => {
+    const node = nodeAt(tree, pathOf(tree, pointer));
+    return node === undefined ? [] : leavesOf(node);
+  });
+  const fromFiles = leavesOf(tree).filter(({ references }) => references.some((name) => name.startsWith('${file:')));
+  const values = [...marked, ...fromFiles].map(({ value }) => value);
+  return values.filter((value): value is string => typeof value === 'string' && value !== '');
 }
 
 const secretHelp = 'write ${NAME} or ${file:/run/secrets/name}, and give the value at run time';
@@ -98,6 +111,7 @@ export function openPipelineFile(
     valid: hasErrors(all) ? undefined : (checked.value as PipelineFile),
     folder,
     optionFiles,
+    secrets: secretValues(tree, checked.secrets),
     diagnostics: [...all, ...warnings],
     maskedText: mask(
       source.text,

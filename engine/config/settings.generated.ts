@@ -12,6 +12,10 @@ export interface SettingsFile {
    */
   bus?: string;
   /**
+   * With Redis: what every key starts with. Engines with different prefixes share a server and nothing else. Variable: EVENTFLOW_PREFIX.
+   */
+  prefix?: string;
+  /**
    * Streams that hold several event types, where order across types matters. Every other type has a stream of its own. Variable: EVENTFLOW_STREAMS, the list as JSON.
    */
   streams?: Stream[];

@@ -21,6 +21,8 @@ export interface Settings {
   readonly folder: string;
   /** `sqlite:PATH`, `redis://…`; may hold credentials, so never log it. */
   readonly bus: string;
+  /** What every Redis key starts with. */
+  readonly prefix: string;
   readonly streams: readonly StreamRule[];
   /** Files, folders and globs; absolute. */
   readonly pipelines: readonly string[];
@@ -232,13 +234,16 @@ type Complete<T> = {
 
 function settle(file: SettingsFile, path: string | undefined, cwd: string, pipelinesAreFromFile: boolean): Settings {
   const { plugins, ...rest } = file;
-  const { bus, streams, pipelines, http, journal, durability, log } = rest as Complete<Omit<SettingsFile, 'plugins'>>;
+  const { bus, prefix, streams, pipelines, http, journal, durability, log } = rest as Complete<
+    Omit<SettingsFile, 'plugins'>
+  >;
   const folder = path === undefined ? resolve(cwd) : dirname(path);
   const start = pipelinesAreFromFile ? folder : resolve(cwd);
   return {
     file: path,
     folder,
     bus,
+    prefix,
     streams,
     pipelines: pipelines.map((pattern) => resolve(start, pattern)),
     plugins,

@@ -6,8 +6,12 @@ import { type ChokidarOptions, type FSWatcher, watch } from 'chokidar';
 import { watchedFolder } from './files.ts';
 
 export interface WatchRequest {
-  /** Files, folders and globs of pipelines, and every file that they refer to; absolute, or relative to the process. */
+  /** Files, folders and globs of pipelines; relative to `cwd`. */
   readonly paths: readonly string[];
+  /** [the working directory of the process] */
+  readonly cwd?: string;
+  /** Further files to look at, as for `update`. */
+  readonly files?: readonly string[];
   /** Called once per burst of changes, and only when some content differs. Changes during the call are told after it. */
   readonly onChange: () => void | Promise<void>;
   /** Look every so many ms instead of being told by the system: for network file systems. */
@@ -77,6 +81,7 @@ class Watcher implements Watching {
   readonly ready: Promise<void>;
   readonly #request: WatchRequest;
   readonly #watcher: FSWatcher;
+  readonly #cwd: string;
   readonly #paths: readonly string[];
   /** Watched with all that lies below them. */
   #folders: readonly string[] = [];
@@ -91,7 +96,8 @@ class Watcher implements Watching {
 
   constructor(request: WatchRequest) {
     this.#request = request;
-    this.#paths = request.paths.map((path) => resolve(path));
+    this.#cwd = resolve(request.cwd ?? '.');
+    this.#paths = request.paths.map((path) => resolve(this.#cwd, path));
     this.#watcher = watch([], this.#options());
     this.#watcher.on('all', () => this.#noticed());
     this.#watcher.on('error', (error) => request.onError?.(error as Error));
@@ -102,7 +108,7 @@ class Watcher implements Watching {
         done();
       });
     });
-    this.#follow([]);
+    this.#follow(request.files ?? []);
     this.#last = this.#contents();
   }
 
@@ -133,7 +139,7 @@ class Watcher implements Watching {
     const wide = this.#paths.filter((path) => isFolder(path) || isGlob(path));
     const folders = [...new Set(wide.map(watchedFolder))];
     const named = this.#paths.filter((path) => !wide.includes(path));
-    this.#files = [...named, ...files.map((file) => resolve(file))];
+    this.#files = [...named, ...files.map((file) => resolve(this.#cwd, file))];
     const beside = new Set(this.#files.flatMap(foldersOf));
     const added = [
       ...folders.filter((folder) => !this.#folders.includes(folder)),

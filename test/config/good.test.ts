@@ -91,6 +91,12 @@ test('every file that was read or referred to is told to the watcher', async () 
   ]);
 });
 
+test('the values of secrets are told, so that they can be kept out of logs', async () => {
+  const result = await load(['everything.yaml'], folder);
+  assert.ok(result.ok);
+  assert.deepEqual(result.secrets, ['tok-swordfish']);
+});
+
 test('a generation cannot be changed', async () => {
   const generation = await generationOf(['everything.yaml']);
   const route = generation.routes.get('orders.inherits');

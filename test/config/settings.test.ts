@@ -34,6 +34,7 @@ async function faultsOf(text: string, env: Record<string, string> = {}): Promise
 
 const defaults = {
   bus: 'sqlite:.eventflow/bus.db',
+  prefix: 'ef',
   streams: [],
   plugins: undefined,
   http: {
@@ -88,6 +89,7 @@ test('every setting has a variable that is named after its path and named in its
     'log',
     'pipelines',
     'plugins',
+    'prefix',
     'streams',
   ]);
 });
@@ -95,6 +97,7 @@ test('every setting has a variable that is named after its path and named in its
 test('every variable arrives at its setting', async () => {
   const settings = await settingsOf('', {
     EVENTFLOW_BUS: 'redis://u:p@127.0.0.1/1',
+    EVENTFLOW_PREFIX: 'staging',
     EVENTFLOW_STREAMS: '[{"name":"orders","types":["order.*"]}]',
     EVENTFLOW_PIPELINES: 'a, b/*.yaml',
     EVENTFLOW_PLUGINS: '@acme/eventflow-plugin-crm,./mine',
@@ -113,6 +116,7 @@ test('every variable arrives at its setting', async () => {
     file: join(folder, 'settings.yaml'),
     folder,
     bus: 'redis://u:p@127.0.0.1/1',
+    prefix: 'staging',
     streams: [{ name: 'orders', types: ['order.*'] }],
     pipelines: [join(folder, 'a'), join(folder, 'b/*.yaml')],
     plugins: ['@acme/eventflow-plugin-crm', './mine'],

@@ -204,6 +204,29 @@ test('polling notices what the system does not tell', async (t) => {
   await expect(1);
 });
 
+test('paths and files start at the folder that is given for them', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'eventflow-watch-'));
+  mkdirSync(join(folder, 'pipelines'));
+  let count = 0;
+  const watching = watchFiles({
+    cwd: folder,
+    paths: ['pipelines'],
+    files: ['token'],
+    quietMs,
+    onChange: () => void count++,
+  });
+  t.after(async () => {
+    await watching.close();
+    rmSync(folder, { recursive: true });
+  });
+  await watching.ready;
+  for (const [round, name] of ['pipelines/a.yaml', 'token'].entries()) {
+    writeFileSync(join(folder, name), 'new');
+    for (const end = Date.now() + 4_000; count <= round && Date.now() < end; ) await sleep(10);
+    assert.equal(count, round + 1);
+  }
+});
+
 test('nothing is told after close', async (t) => {
   const { watching, write, changes } = await stage(t);
   write('a.yaml', 'two');
