@@ -18,7 +18,9 @@ const forms: Readonly<Record<string, Form>> = {
   'application/jsonl': 'lines',
 };
 
-const accepted = `${Object.keys(forms).slice(0, 4).join(', ')}, or any type with ce-* headers`;
+export const mediaTypes: readonly string[] = Object.keys(forms);
+
+const accepted = `${mediaTypes.slice(0, 4).join(', ')}, or any type with ce-* headers`;
 const charsetPattern = /;\s*charset\s*=\s*"?([^";\s]*)"?/i;
 
 function refuse(got: string): never {

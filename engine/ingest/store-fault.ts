@@ -14,7 +14,8 @@ const signs: readonly (readonly [RegExp, RefusalWord])[] = [
 const codes: Readonly<Record<string, RefusalWord>> = {
   EF5001: 'store_unavailable',
   EF5011: 'store_unavailable',
-  EF5013: 'shutting_down',
+  EF5023: 'store_degraded',
+  EF5024: 'shutting_down',
 };
 
 function textOf(error: unknown): string {

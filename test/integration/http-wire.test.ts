@@ -155,6 +155,10 @@ const storeFaults: readonly (readonly [string, Error, string])[] = [
   ['has a full disk', new Error('database or disk is full'), 'store_full'],
   ['cannot persist', new Error('MISCONF Redis is configured to save RDB snapshots, but cannot'), 'store_degraded'],
   ['lacks replicas', new Error('NOREPLICAS Not enough good replicas to write.'), 'store_degraded'],
+  ['refuses to write, for whatever reason', new EventFlowError('EF5011', 'NOPERM no permission'), 'store_unavailable'],
+  ['cannot write its file', new EventFlowError('EF5023', 'I/O'), 'store_degraded'],
+  ['is closed', new EventFlowError('EF5024', 'closed'), 'shutting_down'],
+  ['did not confirm', new EventFlowError('EF5010', 'who knows'), 'outcome_unknown'],
   ['breaks off after the event was sent', new Error('Connection is closed.'), 'outcome_unknown'],
 ];
 
