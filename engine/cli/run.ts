@@ -12,35 +12,39 @@ interface RunFlags extends SettingsFlags {
 /** How long what runs may go on after the first signal. */
 const graceMs = 25_000;
 
-/** Resolves when the engine has stopped; a second signal does not wait. */
-function untilSignalled(engine: Engine): Promise<void> {
+/**
+ * Listens to signals from before the engine is up, so that none is lost. Resolves when the engine has stopped; a second
+ * signal does not wait for that.
+ */
+function untilSignalled(starting: Promise<Engine>): Promise<void> {
   return new Promise((resolve, reject) => {
     let stopping = false;
-    const stop = (signal: NodeJS.Signals): void => {
+    const stop = async (signal: NodeJS.Signals): Promise<void> => {
       if (stopping) process.exit(exit.forced);
       stopping = true;
-      engine.log.info({ signal, graceMs }, `${signal}: finishing what runs; a second signal ends it at once`);
-      engine.stop(graceMs).then(() => resolve(), reject);
+      const engine = await starting;
+      engine.log.info({ signal }, `${signal}: finishing what runs; a second signal ends it at once`);
+      await engine.stop(graceMs);
     };
-    process.on('SIGTERM', stop);
-    process.on('SIGINT', stop);
-    process.on('SIGHUP', () => void engine.reload());
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.on(signal, () => void stop(signal).then(resolve, reject));
+    process.on('SIGHUP', () => void starting.then((engine) => engine.reload(), reject));
+    starting.catch(reject);
   });
 }
 
-/** Signals that come before the engine is up end it at once, by Node's own default. */
 async function run(flags: RunFlags): Promise<void> {
   const { readSettings } = await import('./settings.ts');
   const settings = await readSettings(flags);
   const { createEngine } = await import('../engine.ts');
-  const engine = await createEngine({
+  const starting = createEngine({
     settings,
     cwd: process.cwd(),
     env: process.env,
     watch: flags.watch,
     allowEmpty: flags.allowEmpty ?? false,
   });
-  await untilSignalled(engine);
+  await untilSignalled(starting);
 }
 
 export function define(program: Command): void {

@@ -41,8 +41,9 @@ function expectBusFile(url: string): void {
 export const openSettingsBus = (settings: Settings): Promise<Bus> =>
   openBus(settings.bus, {
     streams: settings.streams,
+    prefix: settings.prefix,
     journal: {
-      keep: settings.journal.keep,
+      keep: settings.journal.keep === 'off' ? 'off' : 'all',
       retentionMs: settings.journal.retention,
       maxEntries: settings.journal.maxEntries,
     },
