@@ -7,6 +7,7 @@ import { relative } from 'node:path';
 import type { Logger } from 'pino';
 import type { Bus } from './bus/bus.ts';
 import { openBus } from './bus/open.ts';
+import { busOptions } from './bus-options.ts';
 import { formatDiagnostic, type LoadResult, loadGeneration, type Settings, watchFiles } from './config/index.ts';
 import { matchAny } from './core/match.ts';
 import type { Generation, Route } from './core/route.ts';
@@ -22,17 +23,19 @@ import type { ReloadReport } from './operations/operations.ts';
 import type { Handler } from './plugin.ts';
 import { createEgress, type Egress } from './plugins/egress.ts';
 import { loadHandler } from './plugins/load.ts';
-import { findHandler, type PluginCatalog, readCatalog } from './plugins/manifest.ts';
+import { findHandler, type PluginCatalog, type PluginsPlace, readCatalog } from './plugins/manifest.ts';
 import { createTemplates } from './plugins/templates.ts';
 import { type BusPublisher, createPublisher, type Publisher } from './publisher.ts';
-import { Reloader } from './reload.ts';
+import { printDiagnostics, Reloader } from './reload.ts';
 import { version } from './version.ts';
 import { RouteTable } from './worker/route-table.ts';
 
 export interface EngineOptions {
   readonly settings: Settings;
-  /** Pipeline paths are relative to this folder; plugins are resolved from it. */
+  /** Paths in messages are relative to this folder. */
   readonly cwd: string;
+  /** Where the settings list their plugins, for messages about them. */
+  readonly pluginsPlace?: PluginsPlace | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Reload when a pipeline, or a file that one refers to, changes [true]. */
   readonly watch?: boolean;
@@ -42,8 +45,6 @@ export interface EngineOptions {
   readonly admin?: false;
   /** An open bus instead of `settings.bus`; the engine does not close it. */
   readonly bus?: Bus;
-  /** How long a delivery may show no sign of life before another engine takes it, ms [30,000]. */
-  readonly leaseMs?: number;
   /** Where log lines go [stdout]. */
   readonly logTo?: { write(line: string): void };
   /** Sees every signal, after metrics and log. */
@@ -58,7 +59,7 @@ export interface Engine {
   readonly log: Logger;
   generation(): { readonly number: number; readonly generation: Generation };
   reload(): Promise<ReloadReport>;
-  /** Resolves when everything has ended. `graceMs`: how long what runs may go on [25,000]. Calling it twice is fine. */
+  /** Resolves when everything has ended. `graceMs`: how long what runs may go on [`delivery.drain`]. Twice is fine. */
   stop(graceMs?: number): Promise<void>;
 }
 
@@ -72,8 +73,6 @@ export class ConfigError extends EventFlowError {
   }
 }
 
-const defaultLease = 30_000;
-const reloadDrain = 25_000;
 const trimPause = 5_000;
 
 /** Rejects with {@link ConfigError} (nothing runs then) or `EF5xxx` when the bus cannot be opened. */
@@ -110,8 +109,8 @@ class RunningEngine implements Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    const { settings, cwd } = options;
-    const { catalog, diagnostics } = readCatalog(settings.plugins, cwd);
+    const { settings } = options;
+    const { catalog, diagnostics } = readCatalog(settings.plugins, settings.folder, options.pluginsPlace);
     if (diagnostics.length > 0) throw new ConfigError(diagnostics.map((diagnostic) => formatDiagnostic(diagnostic)));
     this.#catalog = catalog;
     const destination = options.logTo === undefined ? {} : { destination: options.logTo };
@@ -158,7 +157,7 @@ class RunningEngine implements Engine {
   async start(): Promise<void> {
     // What is wrong with the files is said before anything is opened: a broken start leaves no trace.
     const first = await this.#load();
-    if (!first.ok) throw new ConfigError(first.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic)));
+    if (!first.ok) throw new ConfigError(printDiagnostics(first));
     this.#bus = await this.#openBus();
     const durability = await this.#bus.durability();
     this.#observer({ kind: 'durability', ...durability });
@@ -185,7 +184,7 @@ class RunningEngine implements Engine {
     );
   }
 
-  stop(graceMs = 25_000): Promise<void> {
+  stop(graceMs = this.#options.settings.delivery.drain): Promise<void> {
     this.#stopping ??= this.#stop(graceMs);
     return this.#stopping;
   }
@@ -207,34 +206,27 @@ class RunningEngine implements Engine {
     const { settings, bus } = this.#options;
     if (bus !== undefined) return bus;
     return openBus(settings.bus, {
-      streams: settings.streams,
-      prefix: settings.prefix,
-      journal: {
-        ...settings.journal,
-        keep: settings.journal.keep === 'off' ? 'off' : 'all',
-        retentionMs: settings.journal.retention,
-      },
-      durability: settings.durability,
+      ...busOptions(settings),
       onFault: ({ kind, message }) => this.#observer({ kind: 'bus_error', errorKind: kind, message }),
     });
   }
 
   async #startRoutes(): Promise<void> {
-    const { settings, leaseMs } = this.#options;
+    const { settings } = this.#options;
     this.#table = new RouteTable({
       bus: this.bus,
       observer: this.#observer,
       logFor: (route) => this.#log.logFor(route),
       createHandler: (route) => this.#createHandler(route),
       journal: settings.journal.keep,
-      leaseMs: leaseMs ?? defaultLease,
+      leaseMs: settings.delivery.lease,
       random: Math.random,
     });
     this.#reloader = new Reloader({
       load: () => this.#load(),
       table: this.#table,
       observer: this.#observer,
-      drainMs: reloadDrain,
+      drainMs: settings.delivery.drain,
       allowEmpty: this.#options.allowEmpty ?? false,
       onSwap: (generation, number) => this.#swapped(generation, number),
       onFiles: (files) => this.#watcher?.update(files),
@@ -244,8 +236,8 @@ class RunningEngine implements Engine {
   }
 
   async #load(): Promise<LoadResult> {
-    const { settings, cwd, env } = this.#options;
-    const loaded = await loadGeneration({ paths: settings.pipelines, catalog: this.#catalog, env, cwd });
+    const { settings, cwd, env, allowEmpty = false } = this.#options;
+    const loaded = await loadGeneration({ paths: settings.pipelines, catalog: this.#catalog, env, cwd, allowEmpty });
     // Kept from before as well: a route of the old generation may still be draining, and writes to the log.
     if (loaded.ok) this.#secrets = [...new Set([...this.#secrets, ...loaded.secrets])];
     return loaded;

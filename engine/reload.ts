@@ -30,6 +30,10 @@ export interface ReloaderDeps {
   readonly onFiles: (files: readonly string[]) => void;
 }
 
+/** With code frames, as people read them. */
+export const printDiagnostics = (failed: Extract<LoadResult, { ok: false }>): string[] =>
+  failed.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, failed.sources.get(diagnostic.file)));
+
 const groups = (routes: readonly Route[]): string[] => routes.map((route) => route.group);
 
 const nothing = { started: [], changed: [], stopped: [] } as const;
@@ -83,8 +87,7 @@ export class Reloader {
     try {
       const result = await this.#deps.load();
       this.#deps.onFiles(result.files);
-      if (!result.ok)
-        return { ok: false, problems: result.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic)) };
+      if (!result.ok) return { ok: false, problems: printDiagnostics(result) };
       const { generation } = result;
       if (this.#current.routes.size > 0 && generation.routes.size === 0 && !this.#deps.allowEmpty) {
         return {

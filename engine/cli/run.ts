@@ -24,7 +24,7 @@ function untilSignalled(starting: Promise<Engine>): Promise<void> {
       stopping = true;
       const engine = await starting;
       engine.log.info({ signal }, `${signal}: finishing what runs; a second signal ends it at once`);
-      await engine.stop(graceMs);
+      await engine.stop();
     };
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.on(signal, () => void stop(signal).then(resolve, reject));

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import type { Bus } from '../bus/bus.ts';
 import { openBus } from '../bus/open.ts';
 import { type Owner, readOwner } from '../bus/sqlite/owner.ts';
+import { busOptions } from '../bus-options.ts';
 import type { Settings } from '../config/index.ts';
 import { EventFlowError } from '../errors.ts';
 import { localOperations, type Operations, remoteOperations } from '../operations/index.ts';
@@ -38,17 +39,7 @@ function expectBusFile(url: string): void {
   }
 }
 
-export const openSettingsBus = (settings: Settings): Promise<Bus> =>
-  openBus(settings.bus, {
-    streams: settings.streams,
-    prefix: settings.prefix,
-    journal: {
-      keep: settings.journal.keep === 'off' ? 'off' : 'all',
-      retentionMs: settings.journal.retention,
-      maxEntries: settings.journal.maxEntries,
-    },
-    durability: settings.durability,
-  });
+export const openSettingsBus = (settings: Settings): Promise<Bus> => openBus(settings.bus, busOptions(settings));
 
 const adminOf = (owner: Owner): string => {
   if (owner.admin !== undefined) return owner.admin;

@@ -35,6 +35,7 @@ export interface SettingsFile {
   plugins?: string[];
   http?: Http;
   journal?: Journal;
+  delivery?: Delivery;
   durability?: Durability;
   log?: Log;
 }
@@ -83,14 +84,21 @@ export interface Egress {
  */
 export interface Journal {
   /**
-   * What is kept: `all` or nothing (`off`). Variable: EVENTFLOW_JOURNAL_KEEP.
+   * What is kept: `all`, only attempts that failed (`failures`), or nothing (`off`). Variable: EVENTFLOW_JOURNAL_KEEP.
    */
-  keep?: 'all' | 'off';
+  keep?: 'all' | 'failures' | 'off';
   retention?: Duration;
   /**
    * How many entries are kept at most. Variable: EVENTFLOW_JOURNAL_MAX_ENTRIES.
    */
   maxEntries?: number;
+}
+/**
+ * How long work may be silent, and how long it may take to end.
+ */
+export interface Delivery {
+  lease?: Duration;
+  drain?: Duration;
 }
 /**
  * When an event counts as accepted.

@@ -35,11 +35,13 @@ export interface Settings {
     readonly egress: { readonly allowPrivateNetworks: boolean; readonly allow: readonly string[] };
   };
   readonly journal: {
-    readonly keep: 'all' | 'off';
+    readonly keep: 'all' | 'failures' | 'off';
     /** ms. */
     readonly retention: number;
     readonly maxEntries: number;
   };
+  /** ms. */
+  readonly delivery: { readonly lease: number; readonly drain: number };
   readonly durability: { readonly mode: 'fsync' | 'replicated' | 'none'; readonly replicas: number };
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent' };
 }
@@ -234,7 +236,7 @@ type Complete<T> = {
 
 function settle(file: SettingsFile, path: string | undefined, cwd: string, pipelinesAreFromFile: boolean): Settings {
   const { plugins, ...rest } = file;
-  const { bus, prefix, streams, pipelines, http, journal, durability, log } = rest as Complete<
+  const { bus, prefix, streams, pipelines, http, journal, delivery, durability, log } = rest as Complete<
     Omit<SettingsFile, 'plugins'>
   >;
   const folder = path === undefined ? resolve(cwd) : dirname(path);
@@ -249,6 +251,7 @@ function settle(file: SettingsFile, path: string | undefined, cwd: string, pipel
     plugins,
     http,
     journal: { ...journal, retention: parseDuration(journal.retention) ?? 0 },
+    delivery: { lease: parseDuration(delivery.lease) ?? 0, drain: parseDuration(delivery.drain) ?? 0 },
     durability,
     log,
   };

@@ -152,7 +152,13 @@ export class Worker {
   }
 
   async #within(done: Promise<void>, ms: number): Promise<void> {
-    await Promise.race([done, sleep(ms)]);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms);
+    });
+    await Promise.race([done, late]);
+    // Left running, it would keep the process to the end of the grace period.
+    clearTimeout(timer);
   }
 
   async #quietly(act: () => Promise<unknown>): Promise<void> {
@@ -213,7 +219,6 @@ export class Worker {
           rowOf(delivery, endedAt, { status: 'retry', nextAt: endedAt + delayMs, fault: outcome.fault }),
         );
         observer({ kind: 'retry_scheduled', route, eventId: event.id, attempt, delayMs, fault: outcome.fault });
-        this.#loops.dueIn(delayMs);
         return;
       }
       case 'dead': {
@@ -267,6 +272,8 @@ export class Worker {
     if (result === 'full') return this.#dlqFull(true);
     this.#settling.delete(item.entry.id);
     if (result === 'fenced') return observer({ kind: 'fenced', route, count: 1 });
+    // The wait began when the bus took it, so now is the time to plan for its end.
+    if (item.kind === 'retry') this.#loops.dueIn(item.delayMs);
     if (item.kind !== 'dead') return;
     if (this.#full) this.#dlqFull(false);
     const { words, entry } = item;

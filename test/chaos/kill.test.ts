@@ -94,7 +94,7 @@ async function survive(bus: string, env: Readonly<Record<string, string>>): Prom
   const start = (): Promise<EngineChild> =>
     spawnEngine(['--bus', bus.replace('FOLDER', folder), '--pipelines', folder, '--no-watch'], {
       EVENTFLOW_HTTP_EGRESS_ALLOW_PRIVATE_NETWORKS: 'true',
-      EVENTFLOW_LEASE: '2s',
+      EVENTFLOW_DELIVERY_LEASE: '2s',
       ...env,
     });
   let engine = await start();
