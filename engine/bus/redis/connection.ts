@@ -10,10 +10,14 @@ import { EventFlowError } from '../../errors.ts';
 import { type FaultLog, faultKind } from './faults.ts';
 import type { Script } from './scripts.ts';
 import type { Target } from './target.ts';
+import { EncodedCommand } from './wire.ts';
 
 export type Argument = string | number;
 /** Null: buffers. */
 type Encoding = 'utf8' | null;
+type CommandClass = new (name: string, args: Argument[], options: { replyEncoding: Encoding }) => Command;
+
+const replicaWaitMs = 1_000;
 
 export interface ConnectionSpec {
   readonly target: Target;
@@ -65,12 +69,16 @@ export class Connection {
   readonly #client: Redis;
   readonly #spec: ConnectionSpec;
   readonly #waiting = new Set<() => void>();
+  #connects = 0;
   #closed = false;
 
   constructor(spec: ConnectionSpec) {
     this.#spec = spec;
     this.#client = newClient(spec, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
     this.#client.on('ready', () => this.#wakeAll());
+    this.#client.on('close', () => {
+      this.#connects += 1;
+    });
   }
 
   /** Rejects with EF5001 when the server cannot be reached now. */
@@ -91,39 +99,24 @@ export class Connection {
 
   /** Strings and numbers, nested as Redis answers them: ioredis reshapes only what is named in lower case. */
   call(name: string, args: readonly Argument[]): Promise<unknown> {
-    return this.#bounded(() => this.#send(name, args, 'utf8'));
+    return this.#bounded(() => this.#send(Command, name, args, 'utf8'));
   }
 
   eval(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    return this.#bounded(() => this.#evaluate(script, keys, args, 'utf8'));
+    return this.#bounded(() => this.#evaluate(Command, script, [keys.length, ...keys, ...args], 'utf8'));
   }
 
   /** The same with buffers instead of strings in the reply. */
   evalRaw(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    return this.#bounded(() => this.#evaluate(script, keys, args, null));
+    return this.#bounded(() => this.#evaluate(Command, script, [keys.length, ...keys, ...args], null));
   }
 
-  /** A script whose effect is only reported once `replicas` replicas have it; rejects when they did not in time. */
-  evalReplicated(
-    script: Script,
-    keys: readonly string[],
-    args: readonly Argument[],
-    replicas: number,
-    waitMs: number,
-  ): Promise<unknown> {
+  /** For large arguments. With `replicas` more than 0 it resolves once so many have what the script wrote. */
+  evalLarge(script: Script, keys: readonly string[], args: readonly Argument[], replicas: number): Promise<unknown> {
+    const rest = [keys.length, ...keys, ...args];
     return this.#bounded(async () => {
-      const [reply, reached] = await Promise.all([
-        this.#evaluate(script, keys, args, 'utf8'),
-        this.#send('WAIT', [replicas, waitMs], 'utf8'),
-      ]);
-      // Written this way round because a broken link yields no number at all.
-      if (!((reached as number) >= replicas)) {
-        throw new EventFlowError(
-          'EF5010',
-          `expected ${replicas} replicas to confirm within ${waitMs} ms, got ${reached}; it is stored on the master, and publishing the same events again is safe`,
-        );
-      }
-      return reply;
+      if (replicas === 0) return await this.#evaluate(EncodedCommand, script, rest, 'utf8');
+      return await this.#replicated(script, rest, replicas);
     });
   }
 
@@ -133,22 +126,34 @@ export class Connection {
     abandon(this.#client);
   }
 
-  async #evaluate(
-    script: Script,
-    keys: readonly string[],
-    args: readonly Argument[],
-    encoding: Encoding,
-  ): Promise<unknown> {
+  /** WAIT counts for what was written on its own connection before it: if that changed it says nothing. */
+  async #replicated(script: Script, rest: readonly Argument[], replicas: number): Promise<unknown> {
+    const connects = this.#connects;
+    // The server may have forgotten the script, and then WAIT would be answered before it ran.
+    const reply = this.#send(EncodedCommand, 'EVAL', [script.source, ...rest], 'utf8');
+    const [answer, reached] = await Promise.all([
+      reply,
+      this.#send(Command, 'WAIT', [replicas, replicaWaitMs], 'utf8'),
+    ]);
+    // Written this way round because a broken link yields no number at all.
+    if (connects === this.#connects && (reached as number) >= replicas) return answer;
+    throw new EventFlowError(
+      'EF5010',
+      `expected ${replicas} replicas to confirm within ${replicaWaitMs} ms, got ${String(reached)}`,
+    );
+  }
+
+  async #evaluate(kind: CommandClass, script: Script, rest: readonly Argument[], encoding: Encoding): Promise<unknown> {
     try {
-      return await this.#send('EVALSHA', [script.sha, keys.length, ...keys, ...args], encoding);
+      return await this.#send(kind, 'EVALSHA', [script.sha, ...rest], encoding);
     } catch (error) {
       if (!(error as Error).message.startsWith('NOSCRIPT')) throw error;
-      return await this.#send('EVAL', [script.source, keys.length, ...keys, ...args], encoding);
+      return await this.#send(kind, 'EVAL', [script.source, ...rest], encoding);
     }
   }
 
-  #send(name: string, args: readonly Argument[], replyEncoding: Encoding): Promise<unknown> {
-    return this.#client.sendCommand(new Command(name, args as Argument[], { replyEncoding })) as Promise<unknown>;
+  #send(kind: CommandClass, name: string, args: readonly Argument[], replyEncoding: Encoding): Promise<unknown> {
+    return this.#client.sendCommand(new kind(name, args as Argument[], { replyEncoding })) as Promise<unknown>;
   }
 
   #bounded(send: () => Promise<unknown>): Promise<unknown> {

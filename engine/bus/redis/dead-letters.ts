@@ -104,9 +104,9 @@ export class RedisDeadLetters implements DeadLetterStore {
     for (let from = 0; from < ids.length; from += page) {
       const some = ids.slice(from, from + page);
       const held = await Promise.all(
-        some.map((id) => {
+        some.map(async (id) => {
           const place = letterPlace(id);
-          return place === undefined ? false : act(place, id);
+          return place !== undefined && (await act(place, id));
         }),
       );
       done.push(...some.filter((_, at) => held[at]));

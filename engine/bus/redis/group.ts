@@ -147,8 +147,7 @@ export class RedisGroup implements Group {
   }
 
   async reclaim(minIdleMs: number, limit: number, owned: (id: string) => boolean): Promise<Reclaimed> {
-    const waiting = new Set(this.#buffer.map(({ id }) => id));
-    return await this.#sweep.run(this.#sources, minIdleMs, limit, (id) => waiting.has(id) || owned(id));
+    return await this.#sweep.run(this.#sources, minIdleMs, limit, owned, (id) => this.#takeBuffered(id));
   }
 
   async countStart(entry: Entry): Promise<number | undefined> {
@@ -260,6 +259,11 @@ export class RedisGroup implements Group {
       this.#buffer = this.#buffer.filter((entry) => !lost.has(entry));
     }
     return this.#buffer.splice(0, limit);
+  }
+
+  #takeBuffered(id: string): Entry | undefined {
+    const at = this.#buffer.findIndex((entry) => entry.id === id);
+    return at < 0 ? undefined : this.#buffer.splice(at, 1)[0];
   }
 
   // ── settle ──

@@ -3,8 +3,6 @@
  *
  * All keys of one stream partition share one hash tag, so that every script touches one slot.
  */
-import { hash } from 'node:crypto';
-
 /** What belongs to one stream. */
 export interface StreamKeys {
   /** The stream itself. */
@@ -75,10 +73,10 @@ export class Keys {
     };
   }
 
-  /** Makes the key of a publication's dedupe record on one stream. */
-  dedupe(stream: string): (dedupeKey: string) => string {
-    const head = `${this.#slot(stream)}:dedupe:`;
-    return (dedupeKey) => head + hash('sha256', dedupeKey, 'base64url').slice(0, 24);
+  /** Two HASHes, used in turn, of what was published to a stream in one window and the one before. */
+  dedupe(stream: string, windowMs: number): readonly [string, string] {
+    const head = `${this.#slot(stream)}:dedupe:${windowMs}`;
+    return [`${head}:0`, `${head}:1`];
   }
 
   /** HASH: key → sum, of one tally and time bucket. */

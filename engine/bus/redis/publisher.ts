@@ -3,6 +3,7 @@
  * at a time, so that batches grow by themselves while the server is busy.
  */
 
+import { hash } from 'node:crypto';
 import { EventFlowError } from '../../errors.ts';
 import type { Publication, PublishResult } from '../bus.ts';
 import type { Connection } from './connection.ts';
@@ -13,7 +14,6 @@ const maxBatch = 100;
 /** Characters of bodies in one call, so that a batch of large events does not hold up the server. */
 const maxBatchSize = 1_000_000;
 const maxUnderWay = 2;
-const replicaWaitMs = 1_000;
 
 /** One `publish`, which may be spread over several calls. */
 class Order {
@@ -110,8 +110,7 @@ export class Publisher {
 /** What waits for one stream. */
 class Lane {
   readonly #stream: string;
-  readonly #events: string;
-  readonly #dedupe: (key: string) => string;
+  readonly #keys: readonly string[];
   readonly #spec: PublisherSpec;
   #jobs: Job[] = [];
   #head = 0;
@@ -120,8 +119,7 @@ class Lane {
 
   constructor(stream: string, spec: PublisherSpec) {
     this.#stream = stream;
-    this.#events = spec.keys.stream(stream).events;
-    this.#dedupe = spec.keys.dedupe(stream);
+    this.#keys = [spec.keys.stream(stream).events, ...spec.keys.dedupe(stream, spec.windowMs)];
     this.#spec = spec;
   }
 
@@ -176,18 +174,18 @@ class Lane {
 
   #ingest(batch: readonly Job[]): Promise<readonly Answer[]> {
     const { connection, windowMs, replicas } = this.#spec;
-    const keys = [this.#events];
-    const args: (string | number)[] = [windowMs];
+    let heads = '';
+    const bodies: (string | number)[] = [];
+    const metas: string[] = [];
     for (const { item } of batch) {
-      keys.push(this.#dedupe(item.dedupeKey));
       const { body, meta } = item.event;
-      args.push(item.fingerprint, item.eventId, meta === undefined ? '' : JSON.stringify(meta), body);
+      heads += headOf(item);
+      bodies.push(body);
+      if (meta !== undefined) metas[bodies.length - 1] = JSON.stringify(meta);
     }
-    const reply =
-      replicas > 0
-        ? connection.evalReplicated(scripts.ingest, keys, args, replicas, replicaWaitMs)
-        : connection.eval(scripts.ingest, keys, args);
-    return reply as Promise<readonly Answer[]>;
+    const args = [windowMs, batch.length, heads, ...bodies];
+    if (metas.length > 0) for (let at = 0; at < batch.length; at += 1) args.push(metas[at] ?? '');
+    return connection.evalLarge(scripts.ingest, this.#keys, args, replicas) as Promise<readonly Answer[]>;
   }
 
   /** What still waits has waited as long: without an answer to the first there will be none to the rest. */
@@ -199,6 +197,18 @@ class Lane {
     this.#head = 0;
   }
 }
+
+/** Long dedupe keys are hashed; one that looks like a hash is too, so that none can pass for another. */
+const dedupeField = (key: string): string =>
+  key !== '' && key.length <= longestField && !key.startsWith(hashed) ? key : hashed + hash('sha256', key, 'base64url');
+
+const longestField = 80;
+const hashed = 'sha256:';
+
+const sized = (text: string): string => String(Buffer.byteLength(text)).padStart(4, '0') + text;
+
+const headOf = ({ dedupeKey, fingerprint, eventId }: Publication): string =>
+  sized(dedupeField(dedupeKey)) + sized(`${fingerprint}\n${eventId}`);
 
 /** EF5011 says that nothing was stored, EF5024 that the bus is closed; after anything else it may have been. */
 function unknownOutcome(error: Error): Error {

@@ -38,11 +38,13 @@ export class Sweep {
     this.#deps = deps;
   }
 
+  /** `readAhead` gives up an entry that was read but not handed out: it needs no second start. */
   async run(
     sources: readonly Source[],
     minIdleMs: number,
     limit: number,
     owned: (id: string) => boolean,
+    readAhead: (id: string) => Entry | undefined,
   ): Promise<Reclaimed> {
     const entries: Entry[] = [];
     const lost: string[] = [];
@@ -52,7 +54,13 @@ export class Sweep {
       const source = sources[this.#at % sources.length] as Source;
       const [next, ids, deleted] = await this.#claim(source, minIdleMs, limit - entries.length);
       for (const id of deleted) lost.push(source.tag + id);
-      const free = ids.filter((id) => !owned(source.tag + id));
+      const free: string[] = [];
+      for (const id of ids) {
+        if (owned(source.tag + id)) continue;
+        const entry = readAhead(source.tag + id);
+        if (entry === undefined) free.push(id);
+        else entries.push(entry);
+      }
       if (free.length > 0) await this.#take(source, free, entries, lost);
       this.#cursor = next;
       if (next !== start) continue;
