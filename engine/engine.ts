@@ -104,6 +104,7 @@ class RunningEngine implements Engine {
   #trimmer: NodeJS.Timeout | undefined;
   #ingest: Listening | undefined;
   #admin: Listening | undefined;
+  #busUp: boolean | undefined;
   #ready = false;
   #stopping: Promise<void> | undefined;
 
@@ -165,6 +166,7 @@ class RunningEngine implements Engine {
       { bus: this.#bus },
       { eventTypes: () => started(this.#reloader).generation.eventTypes, observer: this.#observer },
     );
+    this.#busAnswers(undefined);
     await this.#startRoutes();
     await this.#listen();
     this.#watch(first.files);
@@ -324,12 +326,22 @@ class RunningEngine implements Engine {
     this.#watcher = watchFiles({ paths: settings.pipelines, cwd, files, onChange: () => void this.reload() });
   }
 
+  /** Trims, and learns by it whether the bus answers. */
   async #trim(): Promise<void> {
     try {
       await this.bus.trim();
+      this.#busAnswers(undefined);
     } catch (error) {
-      this.#observer({ kind: 'bus_error', errorKind: 'trim', message: (error as Error).message });
+      this.#busAnswers((error as Error).message);
     }
+  }
+
+  /** Says it once, when it changes. */
+  #busAnswers(error: string | undefined): void {
+    const up = error === undefined;
+    if (up === this.#busUp) return;
+    this.#busUp = up;
+    this.#observer({ kind: 'bus_up', up, label: this.bus.label, error });
   }
 
   #plugins(): { name: string; version: string }[] {

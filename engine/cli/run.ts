@@ -9,9 +9,6 @@ interface RunFlags extends SettingsFlags {
   readonly allowEmpty?: boolean;
 }
 
-/** How long what runs may go on after the first signal. */
-const graceMs = 25_000;
-
 /**
  * Listens to signals from before the engine is up, so that none is lost. Resolves when the engine has stopped; a second
  * signal does not wait for that.

@@ -123,3 +123,16 @@ export async function startWorker(options: BenchOptions): Promise<Bench> {
     },
   };
 }
+
+export const ids = (count: number, prefix = 'e'): string[] => Array.from({ length: count }, (_, n) => `${prefix}${n}`);
+/** Retries that do not keep a test waiting. */
+export const quick = { initialInterval: 5, maxInterval: 20 } as const;
+
+export async function withWorker(options: BenchOptions, body: (bench: Bench) => Promise<void>): Promise<void> {
+  const bench = await startWorker(options);
+  try {
+    await body(bench);
+  } finally {
+    await bench.close();
+  }
+}

@@ -3,20 +3,8 @@ import { test } from 'node:test';
 import { decodeLine } from '../../engine/core/journal.ts';
 import { badStatus, permanent, retryAfter, skip } from '../../engine/plugin.ts';
 import { eventually } from '../support/eventually.ts';
-import { breakerPolicy, retryPolicy } from '../support/policies.ts';
-import { type Bench, type BenchOptions, startWorker } from '../support/worker.ts';
-
-const ids = (count: number, prefix = 'e'): string[] => Array.from({ length: count }, (_, n) => `${prefix}${n}`);
-const quick = { initialInterval: 5, maxInterval: 20 } as const;
-
-async function withWorker(options: BenchOptions, body: (bench: Bench) => Promise<void>): Promise<void> {
-  const bench = await startWorker(options);
-  try {
-    await body(bench);
-  } finally {
-    await bench.close();
-  }
-}
+import { retryPolicy } from '../support/policies.ts';
+import { ids, quick, startWorker, withWorker } from '../support/worker.ts';
 
 test('every event is delivered once, in order of publication, with what it was published as', async () => {
   const seen: string[] = [];
@@ -276,72 +264,6 @@ test('a tally counts once, though the delivery runs twice', async () => {
     await bench.publish('a', 'b');
     await bench.atRest();
     assert.deepEqual(await bench.bus.tallies('sales', 0, 1), [{ name: 'sales', bucket: 0, key: 'DE', by: 10 }]);
-  });
-});
-
-const dead = (): never => {
-  throw badStatus('down', 503);
-};
-const touchy = breakerPolicy({ rule: { kind: 'consecutive', failures: 3 }, openFor: 300, maxOpenFor: 300 });
-
-test('an open breaker stops the route, spends no attempts, and one probe at a time finds out when to go on', async () => {
-  let down = true;
-  let calls = 0;
-  const handle = (): void => {
-    calls += 1;
-    if (down) dead();
-  };
-  await withWorker(
-    { route: { concurrency: 1, breaker: touchy, retry: retryPolicy({ ...quick, maxAttempts: 50 }) }, handle },
-    async (bench) => {
-      await bench.publish(...ids(40));
-      await eventually('the breaker to open', () => bench.worker.gauges().breaker.kind === 'open');
-      const before = calls;
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      assert.equal(calls, before, 'nothing runs while it is open');
-      assert.ok(before <= 5, `the breaker opened after ${before} calls`);
-      await eventually('a failed probe', () => calls === before + 1);
-      down = false;
-      const stats = await bench.atRest(15_000);
-      assert.deepEqual([stats.totals.delivered, stats.dead], [40, 0]);
-      const kinds = bench.kinds('breaker').map((signal) => signal.kind === 'breaker' && `${signal.from}>${signal.to}`);
-      assert.deepEqual(kinds.slice(0, 4), ['closed>open', 'open>half_open', 'half_open>open', 'open>half_open']);
-      assert.equal(kinds.at(-1), 'half_open>closed');
-    },
-  );
-});
-
-test('onOpen: deadLetter short-circuits to the DLQ, and redriveOnClose brings those back', async () => {
-  let down = true;
-  const handle = (): void => {
-    if (down) dead();
-  };
-  const breaker = { ...touchy, onOpen: 'deadLetter', redriveOnClose: true } as const;
-  await withWorker(
-    { route: { concurrency: 1, breaker, retry: retryPolicy({ ...quick, maxAttempts: 50 }) }, handle },
-    async (bench) => {
-      await bench.publish(...ids(20));
-      await eventually(
-        'short-circuited letters',
-        async () => (await bench.bus.deadLetters.list({ limit: 100, reason: 'breaker_open' })).length > 5,
-      );
-      down = false;
-      await bench.publish('late');
-      await eventually('all to be delivered', async () => (await bench.stats()).totals.delivered === 21, 15_000);
-      assert.equal((await bench.stats()).dead, 0);
-    },
-  );
-});
-
-test('a permanent failure or a 4xx answer does not open the breaker', async () => {
-  const handle = (event: { id: string }): never => {
-    throw event.id.endsWith('1') ? permanent('no') : badStatus('no', 422);
-  };
-  await withWorker({ route: { breaker: touchy }, handle }, async (bench) => {
-    await bench.publish(...ids(30));
-    const stats = await bench.atRest();
-    assert.equal(stats.dead, 30);
-    assert.equal(bench.kinds('breaker').length, 0);
   });
 });
 
