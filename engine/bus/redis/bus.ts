@@ -226,7 +226,7 @@ class RedisBus implements Bus {
       connection: this.#publishing,
       keys: this.#keys,
       streamOf: streamOf(this.#options.streams ?? []),
-      register: (streams) => this.#registry.register(streams),
+      register: (streams) => this.#registry.register(streams, this.#publishing),
       windowMs: this.#options.dedupeWindowMs ?? defaults.dedupeWindowMs,
       replicas: durability.mode === 'replicated' ? (durability.replicas ?? 1) : 0,
     });

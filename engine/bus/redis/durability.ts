@@ -37,7 +37,7 @@ async function fsyncWeakness(commands: Connection): Promise<string | undefined> 
 
 async function replicaWeakness(commands: Connection, want: number): Promise<string | undefined> {
   const info = (await commands.call('INFO', ['replication'])) as string;
-  const connected = Number(/^connected_slaves:(\d+)/m.exec(info)?.[1]);
+  const connected = info.match(/^slave\d+:.*\bstate=online\b/gm)?.length ?? 0;
   if (connected >= want) return undefined;
   return `expected ${want} connected replicas, got ${connected}: publishing is refused until they are there`;
 }

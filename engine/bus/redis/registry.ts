@@ -50,10 +50,10 @@ export class Registry {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Undefined when all are known already, so that a publisher has nothing to wait for. */
-  register(streams: Iterable<string>): Promise<void> | undefined {
+  /** Undefined when all are known already, so that a publisher has nothing to wait for; it brings its own deadline. */
+  register(streams: Iterable<string>, via = this.#commands): Promise<void> | undefined {
     const fresh = [...new Set(streams)].filter((stream) => !this.#ours.has(stream));
-    return fresh.length === 0 ? undefined : this.#add(fresh);
+    return fresh.length === 0 ? undefined : this.#add(fresh, via);
   }
 
   async refresh(): Promise<void> {
@@ -66,7 +66,7 @@ export class Registry {
         'nogroup',
         `the registry of streams was lost: adding ${missing.join(', ')} again`,
       );
-      await this.#add(missing);
+      await this.#add(missing, this.#commands);
       for (const stream of missing) stored.add(stream);
     }
     this.#replace(stored);
@@ -117,8 +117,8 @@ export class Registry {
     this.#listeners.clear();
   }
 
-  async #add(streams: readonly string[]): Promise<void> {
-    await this.#commands.call('SADD', [this.#keys.streams, ...streams]);
+  async #add(streams: readonly string[], via: Connection): Promise<void> {
+    await via.call('SADD', [this.#keys.streams, ...streams]);
     for (const stream of streams) this.#ours.add(stream);
     this.#replace(new Set([...this.#streams, ...streams]));
   }
