@@ -278,7 +278,7 @@ class RunningEngine implements Engine {
       generation: () => this.generation().generation,
       generationNumber: () => this.generation().number,
       routeCount: (type) => this.#routeCount(type),
-      operations: localOperations(bus),
+      operations: localOperations(bus, this.#observer),
       metrics: this.#metrics,
       health: () => this.#health(),
       reload: () => this.reload(),

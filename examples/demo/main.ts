@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Operations, remoteOperations, type Verification } from 'eventflow';
+import { Redis } from 'ioredis';
 import { check, type Facts } from './check.ts';
 import { type EngineProcess, startEngine } from './engine-process.ts';
 import { type DemoEvent, feed, malformed, poison } from './feed.ts';
@@ -170,6 +171,7 @@ async function main(): Promise<number> {
   await cp(join(root, 'pipelines'), join(folder, 'pipelines'), { recursive: true });
   await cp(join(root, 'schemas'), join(folder, 'schemas'), { recursive: true });
   const sinks = await startSinks();
+  const prefix = `demo-${process.pid}-${Date.now()}`;
   const bus = values.bus ?? `sqlite:${join(folder, 'bus.db')}`;
   const engine = await startEngine(['--bus', bus, '--pipelines', join(folder, 'pipelines')], {
     SMTP_URL: sinks.smtpUrl,
@@ -181,6 +183,7 @@ async function main(): Promise<number> {
     BREAKER_OPEN_FOR: '1s',
     BREAKER_MAX_OPEN_FOR: '2s',
     EVENTFLOW_HTTP_EGRESS_ALLOW_PRIVATE_NETWORKS: 'true',
+    EVENTFLOW_PREFIX: prefix,
   });
   const scene: Scene = { folder, engine, sinks, operations: remoteOperations(engine.admin) };
   say(
@@ -198,9 +201,19 @@ async function main(): Promise<number> {
     return faults.length === 0 ? 0 : 1;
   } finally {
     await engine.stop();
+    if (values.bus?.startsWith('redis') === true) await clearRedis(values.bus, prefix);
     await sinks.close();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The demo's keys have a prefix of their own; it takes them away again, and nothing else. */
+async function clearRedis(url: string, prefix: string): Promise<void> {
+  const redis = new Redis(url);
+  for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: 1_000 })) {
+    if ((keys as string[]).length > 0) await redis.unlink(...(keys as string[]));
+  }
+  await redis.quit();
 }
 
 async function keep(scene: Scene): Promise<void> {
