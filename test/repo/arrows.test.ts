@@ -12,6 +12,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'plugin.ts': ['event.ts'],
   core: ['errors.ts', 'event.ts'],
   bus: ['core', 'errors.ts', 'event.ts'],
+  'bus-options.ts': ['bus/bus.ts', 'config'],
   config: ['core', 'errors.ts', 'event.ts', 'plugins/manifest.ts'],
   observe: ['core', 'errors.ts', 'event.ts', 'plugin.ts', 'bus/bus.ts'],
   worker: ['core', 'errors.ts', 'event.ts', 'plugin.ts', 'bus/bus.ts', 'observe/signals.ts'],
