@@ -30,7 +30,7 @@ export class SqliteGroup implements Group {
     const { database, commits, state, group } = parts;
     this.name = group.name;
     this.#parts = parts;
-    this.#reader = new Reader(database, commits, group, this);
+    this.#reader = new Reader(database, commits, state, group, this);
     this.#settler = new Settler({ ...parts, holder: this });
     this.#leases = new Leases(database, commits, state, group, this);
   }

@@ -8,6 +8,7 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Publication } from '../bus.ts';
+import { BulkInsert } from './bulk-insert.ts';
 import type { Transaction } from './commits.ts';
 import type { Database } from './database.ts';
 
@@ -19,20 +20,17 @@ export interface KeyRow {
   readonly event: string;
 }
 
-/** The statements are whole texts: putting one together for each event costs more than running it. */
-const logs = {
-  dedupe0: {
-    insert: 'INSERT INTO dedupe0 (n, at, key, entry, fingerprint, event) VALUES (?, ?, ?, ?, ?, ?)',
-    find: 'SELECT at, entry, fingerprint, event FROM dedupe0 WHERE n = ? AND key = ? AND at > ?',
-  },
-  dedupe1: {
-    insert: 'INSERT INTO dedupe1 (n, at, key, entry, fingerprint, event) VALUES (?, ?, ?, ?, ?, ?)',
-    find: 'SELECT at, entry, fingerprint, event FROM dedupe1 WHERE n = ? AND key = ? AND at > ?',
-  },
+/** Whole texts: putting one together for each event costs more than running it. */
+const select = {
+  dedupe0: 'SELECT at, entry, fingerprint, event FROM dedupe0 WHERE n = ? AND key = ? AND at > ?',
+  dedupe1: 'SELECT at, entry, fingerprint, event FROM dedupe1 WHERE n = ? AND key = ? AND at > ?',
 } as const;
 
+const columns = ['n', 'at', 'key', 'entry', 'fingerprint', 'event'];
+
 interface Log {
-  readonly table: keyof typeof logs;
+  readonly table: keyof typeof select;
+  readonly rows: BulkInsert;
   last: number;
   readonly index: KeyIndex;
 }
@@ -60,7 +58,7 @@ export class Keys {
     const [current, before, since] = [this.#current, this.#before, this.#since];
     this.#database.sql(`DELETE FROM ${before.table}`).run();
     this.#database.sql('UPDATE dedupe_window SET current = ?, since = ?').run(before.table === 'dedupe1' ? 1 : 0, now);
-    this.#current = { table: before.table, last: 0, index: new KeyIndex() };
+    this.#current = { ...before, last: 0, index: new KeyIndex() };
     this.#before = current;
     this.#since = now;
     transaction.onUndo(() => {
@@ -81,22 +79,32 @@ export class Keys {
     if (holder !== undefined) return holder;
     const log = this.#current;
     log.last += 1;
-    this.#database
-      .sql(logs[log.table].insert)
-      .run(log.last, now, item.dedupeKey, entry, item.fingerprint, item.eventId);
+    log.rows.add(log.last, now, item.dedupeKey, entry, item.fingerprint, item.eventId);
     log.index.add(hash, log.last);
     return undefined;
   }
 
-  #find({ table, index }: Log, key: string, hash: number, now: number): KeyRow | undefined {
+  /** Writes the keys that were claimed since; before the end of the transaction. */
+  flush(): void {
+    this.#current.rows.flush();
+  }
+
+  /** Forgets claims of a transaction that was taken back. */
+  clear(): void {
+    this.#current.rows.clear();
+  }
+
+  #find({ table, rows, index }: Log, key: string, hash: number, now: number): KeyRow | undefined {
     return index.find(hash, (n) => {
-      const row = this.#database.sql(logs[table].find).get(n, key, now - this.#windowMs);
+      rows.flush();
+      const row = this.#database.sql(select[table]).get(n, key, now - this.#windowMs);
       return row as unknown as KeyRow | undefined;
     });
   }
 
   #load(table: Log['table']): Log {
-    const log: Log = { table, last: 0, index: new KeyIndex() };
+    const rows = new BulkInsert(this.#database, table, columns);
+    const log: Log = { table, rows, last: 0, index: new KeyIndex() };
     for (const { n, key } of this.#database.db.prepare(`SELECT n, key FROM ${table} ORDER BY n`).iterate()) {
       log.last = Number(n);
       log.index.add(hashOf(String(key)), log.last);

@@ -2,9 +2,8 @@
 import type { Entry, Reclaimed } from '../bus.ts';
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
-import { type EntryRow, type LaterRow, laterColumns, laterEntry, newEntry } from './reader.ts';
+import { type EntryRow, isLater, type LaterRow, laterColumns, laterEntry, newEntry } from './rows.ts';
 import { span } from './schema.ts';
-import { isLater } from './settler.ts';
 import type { GroupState, Lease, State } from './state.ts';
 
 /** From so many starts on, an entry is a suspect: its starts are counted one by one, just before it runs. */

@@ -1,5 +1,6 @@
 /** Publishing: the dedupe key and the entry in one transaction, both or neither. */
 import type { Publication, PublishResult } from '../bus.ts';
+import { BulkInsert } from './bulk-insert.ts';
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
 import { type KeyRow, Keys } from './keys.ts';
@@ -11,12 +12,14 @@ export class Publisher {
   readonly #commits: Commits;
   readonly #state: State;
   readonly #keys: Keys;
+  readonly #entries: BulkInsert;
 
   constructor(database: Database, commits: Commits, state: State, windowMs: number) {
     this.#database = database;
     this.#commits = commits;
     this.#state = state;
     this.#keys = new Keys(database, windowMs);
+    this.#entries = new BulkInsert(database, 'entry', ['id', 'at', 'body', 'meta']);
   }
 
   publish(items: readonly Publication[]): Promise<readonly PublishResult[]> {
@@ -26,16 +29,27 @@ export class Publisher {
   #store(items: readonly Publication[], transaction: Transaction): readonly PublishResult[] {
     const now = Date.now();
     const touched = new Set<Stream>();
-    this.#keys.turn(now, transaction);
+    this.#begin(now, transaction);
     const results = items.map((item) => {
       const stream = this.#state.streamFor(item.type, transaction);
       if (!touched.has(stream)) this.#touch(stream, touched, transaction);
       return this.#storeOne(item, stream, now);
     });
+    this.#entries.flush();
+    this.#keys.flush();
     transaction.onCommit(() => {
       for (const stream of touched) announce(stream);
     });
     return results;
+  }
+
+  #begin(now: number, transaction: Transaction): void {
+    transaction.onUndo(() => {
+      this.#entries.clear();
+      this.#keys.clear();
+      this.#state.recent.clear();
+    });
+    this.#keys.turn(now, transaction);
   }
 
   #touch(stream: Stream, touched: Set<Stream>, transaction: Transaction): void {
@@ -52,9 +66,9 @@ export class Publisher {
     const before = this.#keys.claim(item, id, now);
     if (before !== undefined) return this.#repeated(item, before);
     const { body, meta } = item.event;
-    this.#database
-      .sql('INSERT INTO entry (id, at, body, meta) VALUES (?, ?, ?, ?)')
-      .run(id, now, body, meta === undefined ? null : JSON.stringify(meta));
+    const row = { id, at: now, body, meta: meta === undefined ? null : JSON.stringify(meta) };
+    this.#entries.add(row.id, row.at, row.body, row.meta);
+    this.#state.recent.add(stream, n, row);
     stream.last = n;
     return { kind: 'accepted', stream: stream.name, entryId: String(n) };
   }

@@ -1,10 +1,10 @@
 /** Reading: hands out what is due and what is new, and remembers that it did. */
-import type { DeliveryState } from '../../core/delivery.ts';
 import type { Entry } from '../bus.ts';
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
+import { type EntryRow, type LaterRow, laterColumns, laterEntry, newEntry } from './rows.ts';
 import { span } from './schema.ts';
-import { type Cursor, type GroupState, type Lease, wake } from './state.ts';
+import { type Cursor, type GroupState, type Lease, type State, type Stream, wake } from './state.ts';
 
 /** How long a read waits for its first entry, ms. Everything that ends the wait sooner happens in this process. */
 const patience = 2000;
@@ -12,15 +12,17 @@ const patience = 2000;
 export class Reader {
   readonly #database: Database;
   readonly #commits: Commits;
+  readonly #state: State;
   readonly #group: GroupState;
   readonly #holder: object;
   /** Streams take turns to be first. */
   #turn = 0;
   #closed = false;
 
-  constructor(database: Database, commits: Commits, group: GroupState, holder: object) {
+  constructor(database: Database, commits: Commits, state: State, group: GroupState, holder: object) {
     this.#database = database;
     this.#commits = commits;
+    this.#state = state;
     this.#group = group;
     this.#holder = holder;
   }
@@ -93,8 +95,7 @@ export class Reader {
     const count = Math.min(limit, stream.last - next + 1);
     if (next + count > stream.last) this.#group.ready.delete(cursor);
     if (count <= 0) return;
-    const from = stream.id * span + next;
-    this.#markPending(from, from + count - 1);
+    this.#markPending(stream.id * span + next, count);
     this.#database
       .sql('UPDATE cursor SET next = ? WHERE grp = ? AND stream = ?')
       .run(next + count, this.#group.id, stream.id);
@@ -103,20 +104,24 @@ export class Reader {
       cursor.next = next;
       this.#group.ready.add(cursor);
     });
-    for (const row of this.#entries(from, from + count - 1))
+    for (const row of this.#entries(stream, next, count))
       into.push(newEntry(row, stream.name, this.#lease(row.id, now)));
   }
 
-  #markPending(from: number, to: number): void {
+  #markPending(first: number, count: number): void {
     this.#database
       .sql('INSERT INTO pending (grp, id, starts) SELECT ?, id, 1 FROM entry WHERE id BETWEEN ? AND ?')
-      .run(this.#group.id, from, to);
+      .run(this.#group.id, first, first + count - 1);
   }
 
-  #entries(from: number, to: number): readonly EntryRow[] {
-    return this.#database
-      .sql('SELECT id, at, body, meta FROM entry WHERE id BETWEEN ? AND ?')
-      .all(from, to) as unknown as EntryRow[];
+  #entries(stream: Stream, from: number, count: number): readonly EntryRow[] {
+    const first = stream.id * span + from;
+    return (
+      this.#state.recent.range(stream, from, count) ??
+      (this.#database
+        .sql('SELECT id, at, body, meta FROM entry WHERE id BETWEEN ? AND ?')
+        .all(first, first + count - 1) as unknown as EntryRow[])
+    );
   }
 
   #lease(id: number, now: number): Lease {
@@ -140,46 +145,3 @@ function woken(group: GroupState, ms: number, signal: AbortSignal): Promise<void
     signal.addEventListener('abort', resume);
   });
 }
-
-export interface EntryRow {
-  readonly id: number;
-  readonly at: number;
-  readonly body: string;
-  readonly meta: string | null;
-}
-
-export interface LaterRow {
-  readonly id: number;
-  readonly stream: string;
-  readonly origin: string;
-  readonly published: number;
-  readonly body: string;
-  readonly meta: string | null;
-  readonly state: string;
-}
-
-export const laterColumns = 'SELECT id, stream, origin, published, body, meta, state FROM later';
-
-export const newEntry = (row: EntryRow, stream: string, lease: Lease): Entry => ({
-  stream,
-  id: String(row.id),
-  origin: String(row.id % span),
-  body: row.body,
-  meta: row.meta ?? undefined,
-  state: undefined,
-  publishedAt: row.at,
-  starts: lease.starts,
-  slot: lease,
-});
-
-export const laterEntry = (row: LaterRow, lease: Lease): Entry => ({
-  stream: row.stream,
-  id: String(row.id),
-  origin: row.origin,
-  body: row.body,
-  meta: row.meta ?? undefined,
-  state: JSON.parse(row.state) as DeliveryState,
-  publishedAt: row.published,
-  starts: lease.starts,
-  slot: lease,
-});

@@ -3,7 +3,7 @@ import type { Entry, GroupSpec, SettleItem, SettleResult, Tally } from '../bus.t
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
 import type { Journal } from './journal.ts';
-import { span } from './schema.ts';
+import { isLater } from './rows.ts';
 import type { GroupState, Lease, State, StoredTotals } from './state.ts';
 
 type Retry = Extract<SettleItem, { kind: 'retry' }>;
@@ -164,8 +164,6 @@ export class Settler {
     }
   }
 }
-
-export const isLater = ({ id }: { readonly id: number }): boolean => id < span;
 
 const identity = ({
   stream,

@@ -7,6 +7,7 @@ import { readsStream, type StreamRule, streamOf } from '../../core/match.ts';
 import type { GroupSpec, GroupTotals } from '../bus.ts';
 import type { Transaction } from './commits.ts';
 import type { Database } from './database.ts';
+import { Recent } from './recent.ts';
 import { span } from './schema.ts';
 
 export interface Stream {
@@ -63,6 +64,7 @@ export interface GroupState {
 export class State {
   readonly streams = new Map<string, Stream>();
   readonly groups = new Map<string, GroupState>();
+  readonly recent = new Recent();
   readonly #database: Database;
   readonly #rules: readonly StreamRule[];
   readonly #streamOf: (type: string) => string;
