@@ -1,0 +1,133 @@
+/**
+ * Publishes the events of a benchmark: here, or in a process of its own, which waits, connected, for the word.
+ * With a rate it is an open loop in ticks of 1 ms: it does not wait for answers.
+ */
+import { fork } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Queue } from 'bullmq';
+import { Redis } from 'ioredis';
+import type { Publication } from '../../engine/bus/bus.ts';
+import { openRedisBus } from '../../engine/bus/redis/bus.ts';
+import { sampleEvent, sampleId, typeOf } from './reading.ts';
+
+export interface Production {
+  readonly kind: 'bare' | 'engine' | 'bullmq';
+  readonly url: string;
+  readonly n: number;
+  /** How many event types there are, in turn. */
+  readonly types: number;
+  /** Events per second, one publish each; undefined: as fast as it goes, in batches. */
+  readonly rate: number | undefined;
+}
+
+interface Sender {
+  one(at: number): Promise<unknown>;
+  /** Events `from` to `to`, `to` not included. */
+  many(from: number, to: number): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+export function publication(n: number, types: number): Publication {
+  const type = typeOf(n, types);
+  const eventId = sampleId(n);
+  const body = sampleEvent(n, type);
+  const fingerprint = hash('sha256', body, 'base64url');
+  return { type, event: { body, meta: undefined }, dedupeKey: `/shop/checkout ${eventId}`, fingerprint, eventId };
+}
+
+const range = <T>(from: number, to: number, make: (at: number) => T): T[] =>
+  Array.from({ length: to - from }, (_, i) => make(from + i));
+
+async function openSender({ kind, url, types }: Production): Promise<Sender> {
+  switch (kind) {
+    case 'bare':
+      return bareSender(new Redis(url), types);
+    case 'engine': {
+      const bus = await openRedisBus(url, { durability: { mode: 'none' } });
+      return {
+        one: (at) => bus.publish([publication(at, types)]),
+        many: (from, to) => bus.publish(range(from, to, (at) => publication(at, types))),
+        close: () => bus.close(),
+      };
+    }
+    case 'bullmq':
+      return bullSender(new Queue('bench', { connection: { url } }));
+  }
+}
+
+function bareSender(client: Redis, types: number): Sender {
+  const event = (at: number): string => sampleEvent(at, typeOf(at, types));
+  return {
+    one: (at) => client.xadd('bare:events', '*', 'd', event(at)),
+    async many(from, to) {
+      const pipeline = client.pipeline();
+      for (let at = from; at < to; at += 1) pipeline.xadd('bare:events', '*', 'd', event(at));
+      await pipeline.exec();
+    },
+    async close() {
+      client.disconnect();
+    },
+  };
+}
+
+function bullSender(queue: Queue): Sender {
+  const data = (at: number): unknown => JSON.parse(sampleEvent(at, 'order.paid'));
+  return {
+    one: (at) => queue.add('e', data(at)),
+    many: (from, to) => queue.addBulk(range(from, to, (at) => ({ name: 'e', data: data(at) }))),
+    close: () => queue.close(),
+  };
+}
+
+const batchOf = { bare: 100, engine: 1_000, bullmq: 100 } as const;
+
+async function send(work: Production, sender: Sender): Promise<void> {
+  if (work.rate !== undefined) return await steadily(work.n, work.rate, (at) => sender.one(at));
+  const batch = batchOf[work.kind];
+  for (let at = 0; at < work.n; at += batch) await sender.many(at, Math.min(at + batch, work.n));
+}
+
+async function steadily(n: number, rate: number, one: (at: number) => Promise<unknown>): Promise<void> {
+  const from = performance.now();
+  const pending: Promise<unknown>[] = [];
+  while (pending.length < n) {
+    const wanted = Math.min(n, Math.floor(((performance.now() - from) * rate) / 1_000));
+    while (pending.length < wanted) pending.push(one(pending.length));
+    await sleep(1);
+  }
+  await Promise.all(pending);
+}
+
+/** Publishes in this process; resolves when all is stored. */
+export async function fill(work: Production): Promise<void> {
+  const sender = await openSender(work);
+  await send(work, sender);
+  await sender.close();
+}
+
+export interface Producer {
+  go(): void;
+  readonly done: Promise<unknown>;
+}
+
+/** Starts the process; resolves when it is connected. */
+export async function startProducer(work: Production): Promise<Producer> {
+  const child = fork(import.meta.filename, [JSON.stringify(work)]);
+  const done = once(child, 'exit');
+  await once(child, 'message');
+  return { go: () => void child.send('go'), done };
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const work = JSON.parse(process.argv[2] ?? '') as Production;
+  const sender = await openSender(work);
+  // The connection is open once something was answered.
+  if (work.kind === 'bare') await new Redis(work.url).quit();
+  process.send?.('ready');
+  await once(process, 'message');
+  await send(work, sender);
+  await sender.close();
+  process.exit(0);
+}

@@ -1,0 +1,272 @@
+/** The table of what must be fast: who competes with whom, and which number of theirs is compared. */
+import { Redis } from 'ioredis';
+import { compete } from './contestant.ts';
+import { benchEmbedded } from './embedded.ts';
+import { routePerType, routesForAll } from './engine.ts';
+import { benchIngest } from './ingest.ts';
+import { fill, type Production } from './producer.ts';
+import { median, type Reading } from './reading.ts';
+import { benchWebhook } from './webhook.ts';
+
+export interface Result {
+  readonly row: string;
+  readonly what: string;
+  readonly unit: string;
+  /** `least`: the ratio must reach them; `most`: it must stay under them. */
+  readonly sense: 'least' | 'most';
+  readonly bar: number;
+  readonly goal: number;
+  readonly ratio: number;
+  readonly ours: number;
+  /** NaN where there is no other side. */
+  readonly theirs: number;
+}
+
+export interface Plan {
+  readonly url: string;
+  readonly rounds: number;
+  /** Of a drain; other rows take their share of it. */
+  readonly events: number;
+}
+
+export interface Group {
+  /** Numbers in the table. */
+  readonly rows: readonly string[];
+  run(plan: Plan): Promise<readonly Result[]>;
+}
+
+type Side = (plan: Plan) => Promise<Reading>;
+type Sides = Readonly<Record<string, Side>>;
+type Readings<S extends Sides> = Readonly<Record<keyof S, readonly Reading[]>>;
+
+/** Everybody once per round, on an empty server; who begins changes. */
+async function interleave<S extends Sides>(plan: Plan, sides: S): Promise<Readings<S>> {
+  const names: (keyof S & string)[] = Object.keys(sides);
+  const readings = Object.fromEntries(names.map((name) => [name, [] as Reading[]])) as Record<keyof S, Reading[]>;
+  for (let round = 0; round < plan.rounds; round += 1) {
+    for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      await flush(plan.url);
+      readings[name].push(await (sides[name] as Side)(plan));
+    }
+  }
+  return readings;
+}
+
+async function flush(url: string): Promise<void> {
+  const client = new Redis(url);
+  await client.flushall();
+  client.disconnect();
+}
+
+type Numbers = 'perSecond' | 'nodeUs' | 'redisUs' | 'rssMb' | 'p50' | 'p99';
+const units = { perSecond: '/s', nodeUs: 'µs', redisUs: 'µs', rssMb: 'MB', p50: 'ms', p99: 'ms' } as const;
+
+type Claim = Pick<Result, 'row' | 'what' | 'sense' | 'bar' | 'goal'>;
+
+const least = (row: string, what: string, bar: number, goal: number): Claim => ({
+  row,
+  what,
+  sense: 'least',
+  bar,
+  goal,
+});
+const most = (row: string, what: string, bar: number, goal: number): Claim => ({ row, what, sense: 'most', bar, goal });
+
+/** Medians, and the median of the rounds' ratios. */
+function compare(claim: Claim, number: Numbers, ours: readonly Reading[], theirs: readonly Reading[]): Result {
+  const pick = (readings: readonly Reading[]): number[] => readings.map((reading) => reading[number]);
+  const [mine, other] = [pick(ours), pick(theirs)];
+  const ratio = median(mine.map((value, round) => value / (other[round] ?? Number.NaN)));
+  return { ...claim, unit: units[number], ratio, ours: median(mine), theirs: median(other) };
+}
+
+/** `after` with a filled server. */
+const filled =
+  (kind: Production['kind'], n: number, after: Side, types = 1): Side =>
+  async (plan) => {
+    await fill({ kind, url: plan.url, n, types, rate: undefined });
+    return await after(plan);
+  };
+
+const bareDrained = (n: number, loops = 1): Side => filled('bare', n, ({ url }) => compete(url, 'bareDrain', n, loops));
+
+const engineDrained = (n: number, setting = {}, types = 1): Side =>
+  filled('engine', n, ({ url }) => compete(url, 'engineDrain', n, setting), types);
+
+const drain: Group = {
+  rows: ['1', '9', '15'],
+  async run(plan) {
+    const n = plan.events;
+    const { ours, bare } = await interleave(plan, { bare: bareDrained(n), ours: engineDrained(n) });
+    const memory = compare(most('15', 'memory after this drain, MB', 180, 120), 'rssMb', ours, bare);
+    return [
+      compare(least('1', 'drain ÷ bare', 0.7, 1.05), 'perSecond', ours, bare),
+      compare(most('9', 'Redis CPU per event ÷ bare', 1.5, 1.1), 'redisUs', ours, bare),
+      compare(most('9', 'Node CPU per event ÷ bare', 1.8, 1), 'nodeUs', ours, bare),
+      { ...memory, ratio: memory.ours },
+    ];
+  },
+};
+
+const live: Group = {
+  rows: ['2'],
+  async run(plan) {
+    const n = plan.events;
+    const { ours, bare } = await interleave(plan, {
+      bare: ({ url }) => compete(url, 'bareLive', n),
+      ours: ({ url }) => compete(url, 'engineLive', n),
+    });
+    return [compare(least('2', 'live (publish + consume) ÷ bare', 0.75, 1.3), 'perSecond', ours, bare)];
+  },
+};
+
+const peers: Group = {
+  rows: ['3'],
+  async run(plan) {
+    const n = Math.round(plan.events * 0.3);
+    const { ours, bull, oursLive, bullLive } = await interleave(plan, {
+      bull: filled('bullmq', n, ({ url }) => compete(url, 'bullDrain', n)),
+      ours: engineDrained(n),
+      bullLive: ({ url }) => compete(url, 'bullLive', n),
+      oursLive: ({ url }) => compete(url, 'engineLive', n),
+    });
+    return [
+      compare(least('3', 'drain ÷ BullMQ (concurrency 50)', 5, 8), 'perSecond', ours, bull),
+      compare(least('3', 'live ÷ BullMQ (concurrency 50)', 5, 8), 'perSecond', oursLive, bullLive),
+    ];
+  },
+};
+
+const publish: Group = {
+  rows: ['4'],
+  async run(plan) {
+    const { ours, bare } = await interleave(plan, {
+      bare: ({ url }) => compete(url, 'barePublish', plan.events),
+      ours: ({ url }) => compete(url, 'busPublish', plan.events),
+    });
+    return [compare(least('4', 'bulk publish ÷ ioredis pipelines of 100', 1, 1.5), 'perSecond', ours, bare)];
+  },
+};
+
+const fanOut: Group = {
+  rows: ['5'],
+  async run(plan) {
+    const n = Math.round(plan.events * 0.3);
+    const { ours, bare } = await interleave(plan, {
+      bare: bareDrained(n, 4),
+      ours: engineDrained(n, routesForAll(4)),
+    });
+    return [compare(least('5', 'four routes want every event ÷ four bare loops', 0.7, 1.05), 'perSecond', ours, bare)];
+  },
+};
+
+const manyRoutes: Group = {
+  rows: ['6'],
+  async run(plan) {
+    const n = Math.round(plan.events * 0.6);
+    const { many, one } = await interleave(plan, {
+      one: engineDrained(n),
+      many: engineDrained(n, routePerType(64), 64),
+    });
+    return [compare(least('6', '64 routes, one wants each event ÷ 1 route', 0.85, 1), 'perSecond', many, one)];
+  },
+};
+
+const latency: Group = {
+  rows: ['7', '8'],
+  async run(plan) {
+    const at = async (rate: number, n: number) =>
+      await interleave(plan, {
+        bare: ({ url }) => compete(url, 'bareLatency', n, rate),
+        ours: ({ url }) => compete(url, 'engineLatency', n, rate),
+      });
+    const slow = await at(1_000, 4_000);
+    const fast = await at(10_000, 40_000);
+    return [
+      compare(most('7', 'publish → handler p50 at 1,000/s ÷ bare', 1.5, 1.15), 'p50', slow.ours, slow.bare),
+      compare(most('7', 'publish → handler p50 at 10,000/s ÷ bare', 1.5, 1.15), 'p50', fast.ours, fast.bare),
+      compare(most('8', 'publish → handler p99 at 10,000/s ÷ bare', 2, 1), 'p99', fast.ours, fast.bare),
+    ];
+  },
+};
+
+const extras: Group = {
+  rows: ['10'],
+  async run(plan) {
+    const n = plan.events;
+    const { on, noMetrics, noJournal } = await interleave(plan, {
+      on: engineDrained(n),
+      noMetrics: engineDrained(n, { metrics: false }),
+      noJournal: engineDrained(n, { journal: false }),
+    });
+    return [
+      compare(least('10', 'metrics on ÷ off', 0.95, 0.99), 'perSecond', on, noMetrics),
+      compare(least('10', 'journal on ÷ off', 0.9, 0.97), 'perSecond', on, noJournal),
+    ];
+  },
+};
+
+const ingest: Group = {
+  rows: ['11'],
+  async run({ url }) {
+    const found = await benchIngest(url);
+    return found.map((result) => ({ ...result, row: '11', what: `${result.name} ÷ fastify + XADD`, ...rate }));
+  },
+};
+
+const webhook: Group = {
+  rows: ['12'],
+  async run() {
+    const result = await benchWebhook();
+    return [{ ...result, row: '12', what: result.name, ...rate }];
+  },
+};
+
+const recovery: Group = {
+  rows: ['13'],
+  async run(plan) {
+    const n = plan.events;
+    const { promote, bareRetries, reclaim, bareReclaim } = await interleave(plan, {
+      bareRetries: ({ url }) => compete(url, 'bareRetries', n),
+      promote: ({ url }) => compete(url, 'busPromote', n),
+      bareReclaim: ({ url }) => compete(url, 'bareReclaim', n),
+      reclaim: ({ url }) => compete(url, 'busReclaim', n),
+    });
+    return [
+      slower(most('13', 'time to promote due retries ÷ bare ZSET-and-hash loop', 2.5, 1.5), promote, bareRetries),
+      slower(most('13', 'time to recover crashed deliveries ÷ bare XAUTOCLAIM loop', 2.5, 1.5), reclaim, bareReclaim),
+    ];
+  },
+};
+
+/** Seconds instead of rates. */
+function slower(claim: Claim, ours: readonly Reading[], theirs: readonly Reading[]): Result {
+  const { ratio, ours: mine, theirs: other } = compare(claim, 'perSecond', theirs, ours);
+  const events = ours[0]?.events ?? 0;
+  return { ...claim, unit: 's', ratio, ours: events / other, theirs: events / mine };
+}
+
+const embedded: Group = {
+  rows: ['14'],
+  async run() {
+    const result = await benchEmbedded();
+    return [{ ...result, row: '14', what: result.name, ...rate }];
+  },
+};
+
+const rate = { unit: '/s', sense: 'least' } as const;
+
+export const groups: readonly Group[] = [
+  drain,
+  live,
+  peers,
+  publish,
+  fanOut,
+  manyRoutes,
+  latency,
+  extras,
+  ingest,
+  webhook,
+  recovery,
+  embedded,
+];
