@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { version } from '../../engine/version.ts';
+import { missingPackages, readLockFile } from './lock-file.ts';
 import { files, textOf } from './sources.ts';
 
 const manifestOf = (folder: string) =>
@@ -72,6 +73,10 @@ test('nothing names a path of one machine or the host of a registry', () => {
 
 test('the lock file names no registry, so that it serves every mirror', () => {
   assert.doesNotMatch(textOf('package-lock.json'), /"resolved": "https?:/);
+});
+
+test('the lock file describes every optional package, so that npm ci takes it', () => {
+  assert.deepEqual(missingPackages(readLockFile()), [], 'node test/repo/lock-file.ts puts them in');
 });
 
 test('no test is left out, and none runs alone', () => {
