@@ -23,12 +23,13 @@ export const noBarrier: Barrier = {
 export const openBarrier = async (wal: string): Promise<Barrier> => new FileBarrier(await open(wal, 'r+'));
 
 const sync = promisify(fdatasync);
-const quickMs = 1;
+/** What the event loop can be held up for, ms: less than a turning disk needs, more than any other. */
+const quickMs = 5;
 
 class FileBarrier implements Barrier {
   readonly #file: FileHandle;
-  /** How long the last sync took, ms. */
-  #lastMs = 0;
+  /** How long a sync takes, ms, smoothed. */
+  #usualMs = 0;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
@@ -37,7 +38,7 @@ class FileBarrier implements Barrier {
   }
 
   async passed(): Promise<void> {
-    if (this.#running === undefined && this.#lastMs < quickMs) return this.#syncHere();
+    if (this.#running === undefined && this.#usualMs < quickMs) return this.#syncHere();
     if (this.#running === undefined) return this.#syncAside();
     this.#next ??= this.#running.catch(() => undefined).then(() => this.#syncAside());
     return this.#next;
@@ -51,16 +52,20 @@ class FileBarrier implements Barrier {
   #syncHere(): void {
     const from = performance.now();
     fdatasyncSync(this.#file.fd);
-    this.#lastMs = performance.now() - from;
+    this.#took(performance.now() - from);
   }
 
   #syncAside(): Promise<void> {
     const from = performance.now();
     this.#next = undefined;
     this.#running = sync(this.#file.fd).finally(() => {
-      this.#lastMs = performance.now() - from;
+      this.#took(performance.now() - from);
       this.#running = undefined;
     });
     return this.#running;
+  }
+
+  #took(ms: number): void {
+    this.#usualMs += (ms - this.#usualMs) / 4;
   }
 }

@@ -56,10 +56,17 @@ export function sqlitePath(url: string): string {
 export async function openSqliteBus(url: string, options: BusOptions = {}): Promise<Bus> {
   const path = sqlitePath(url);
   const database = await openDatabase(path);
-  if (path !== inMemory) await writeOwner(path);
-  const waits = path !== inMemory && options.durability?.mode !== 'none';
-  return new SqliteBus(path, database, waits ? await openBarrier(`${database.file}-wal`) : noBarrier, options);
+  try {
+    if (path !== inMemory) await writeOwner(path);
+    return new SqliteBus(path, database, await barrierOf(path, database, options), options);
+  } catch (error) {
+    database.db.close();
+    throw error;
+  }
 }
+
+const barrierOf = async (path: string, database: Database, { durability }: BusOptions): Promise<Barrier> =>
+  path === inMemory || durability?.mode === 'none' ? noBarrier : openBarrier(`${database.file}-wal`);
 
 class SqliteBus implements Bus {
   readonly label: string;

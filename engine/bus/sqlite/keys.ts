@@ -92,6 +92,7 @@ export class Keys {
   /** Forgets claims of a transaction that was taken back. */
   clear(): void {
     this.#current.rows.clear();
+    this.#before.rows.clear();
   }
 
   #find({ table, rows, index }: Log, key: string, hash: number, now: number): KeyRow | undefined {
