@@ -36,9 +36,9 @@ export interface ConsumerDeps {
 
 export class Consumer {
   #deps: ConsumerDeps;
-  #queue: Entry[] = [];
+  /** What was taken from it leaves a hole before `#head`, so that nothing is kept alive by it. */
+  #queue: (Entry | undefined)[] = [];
   #head = 0;
-  #queued = new Set<string>();
   #window: number;
   #filledAt = 0;
   #abort = new AbortController();
@@ -69,11 +69,11 @@ export class Consumer {
 
   /** True for an entry that waits in the queue here. */
   has(id: string): boolean {
-    return this.#queued.has(id);
+    return this.waiting().some((entry) => entry.id === id);
   }
 
   waiting(): readonly Entry[] {
-    return this.#queue.slice(this.#head);
+    return this.#queue.slice(this.#head) as Entry[];
   }
 
   /** A full DLQ: nothing more may start until there is room. */
@@ -114,7 +114,7 @@ export class Consumer {
     this.wake();
     await this.#reading;
     clearTimeout(this.#holdTimer);
-    const rest = this.#queue.slice(this.#head);
+    const rest = [...this.waiting()];
     this.#clear();
     return rest;
   }
@@ -122,7 +122,7 @@ export class Consumer {
   /** Takes lost entries out of the queue. */
   drop(entries: readonly Entry[]): void {
     const gone = new Set(entries.map((entry) => entry.id));
-    const rest = this.#queue.slice(this.#head).filter((entry) => !gone.has(entry.id));
+    const rest = this.waiting().filter((entry) => !gone.has(entry.id));
     this.#clear();
     this.#push(rest);
   }
@@ -185,22 +185,18 @@ export class Consumer {
       this.#clear();
       this.#filledAt = performance.now();
     }
-    for (const entry of entries) {
-      this.#queue.push(entry);
-      this.#queued.add(entry.id);
-    }
+    for (const entry of entries) this.#queue.push(entry);
   }
 
   #clear(): void {
     this.#queue.length = 0;
     this.#head = 0;
-    this.#queued.clear();
   }
 
   #shift(): Entry {
     const entry = this.#queue[this.#head] as Entry;
+    this.#queue[this.#head] = undefined;
     this.#head += 1;
-    this.#queued.delete(entry.id);
     if (this.#head === this.#queue.length) {
       this.#window = nextWindow(this.#window, this.#deps.route.concurrency, performance.now() - this.#filledAt);
       this.#clear();

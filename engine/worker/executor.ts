@@ -41,8 +41,8 @@ const grace = 1_000;
 
 export class Executor {
   #deps: ExecutorDeps;
-  /** In order of start; all share one timeout, so the first is always the next to run out. */
-  #running = new Map<string, RunningDelivery>();
+  /** In no order; each knows its place. A Map costs twice: its tables, made anew all the time, keep old deliveries alive. */
+  #running: RunningDelivery[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(deps: ExecutorDeps) {
@@ -50,15 +50,15 @@ export class Executor {
   }
 
   get inFlight(): number {
-    return this.#running.size;
+    return this.#running.length;
   }
 
   entries(): Entry[] {
-    return Array.from(this.#running.values(), (delivery) => delivery.entry);
+    return this.#running.map((delivery) => delivery.entry);
   }
 
   has(id: string): boolean {
-    return this.#running.has(id);
+    return this.#running.some((delivery) => delivery.entry.id === id);
   }
 
   /** Reads the entry and judges it without running anything. */
@@ -84,7 +84,7 @@ export class Executor {
   run(entry: Entry, event: EventEnvelope, period: number, probe?: string): void {
     const { route, handler, log, now } = this.#deps;
     const delivery = new RunningDelivery(entry, event, route.group, log, now(), period, probe);
-    this.#running.set(entry.id, delivery);
+    delivery.place = this.#running.push(delivery) - 1;
     if (this.#timer === undefined) this.#arm(route.timeout);
     try {
       const answer = handler.handle(event, delivery);
@@ -101,20 +101,22 @@ export class Executor {
 
   /** The lease of these is gone: their handlers are told to stop, and what they answer does not matter any more. */
   lost(entries: readonly Entry[]): void {
-    for (const entry of entries) {
-      this.#running.get(entry.id)?.abort(new Error('the lease of this delivery was lost: another engine has it'));
+    const ids = new Set(entries.map((entry) => entry.id));
+    for (const delivery of this.#running) {
+      if (!ids.has(delivery.entry.id)) continue;
+      delivery.abort(new Error('the lease of this delivery was lost: another engine has it'));
     }
   }
 
   abortAll(reason: Error): void {
-    for (const delivery of this.#running.values()) delivery.abort(reason);
+    for (const delivery of this.#running) delivery.abort(reason);
   }
 
   /** Gives up on what still runs; returns the entries so that they can be handed back. */
   abandon(): Entry[] {
     const entries = this.entries();
-    for (const delivery of this.#running.values()) delivery.live = false;
-    this.#running.clear();
+    for (const delivery of this.#running) delivery.live = false;
+    this.#running = [];
     clearTimeout(this.#timer);
     return entries;
   }
@@ -139,8 +141,16 @@ export class Executor {
     if (!delivery.live)
       return this.#deps.onMisbehaviour('expected the handler to end before its timeout and grace, it ended later');
     delivery.live = false;
-    this.#running.delete(delivery.entry.id);
+    this.#remove(delivery);
     this.#deps.onOutcome(delivery, outcome, this.#deps.now());
+  }
+
+  /** The last one takes its place. */
+  #remove(delivery: RunningDelivery): void {
+    const last = this.#running.pop();
+    if (last === undefined || last === delivery) return;
+    last.place = delivery.place;
+    this.#running[last.place] = last;
   }
 
   #arm(ms: number): void {
@@ -152,9 +162,9 @@ export class Executor {
     this.#timer = undefined;
     const now = this.#deps.now();
     const { timeout } = this.#deps.route;
-    for (const delivery of this.#running.values()) {
+    for (const delivery of [...this.#running]) {
       const age = now - delivery.startedAt;
-      if (age < timeout) break;
+      if (age < timeout) continue;
       if (age >= timeout + grace) this.#end(delivery, timeoutOutcome(timeout));
       else if (!delivery.timedOut) {
         delivery.timedOut = true;
@@ -165,14 +175,13 @@ export class Executor {
     if (next !== undefined) this.#arm(next - now);
   }
 
-  /** Of the first delivery that has not timed out, or of the oldest one's grace, whichever is sooner. */
+  /** The soonest end of a timeout, or of the grace after it. */
   #nextDeadline(): number | undefined {
     const { timeout } = this.#deps.route;
     let soonest: number | undefined;
-    for (const delivery of this.#running.values()) {
+    for (const delivery of this.#running) {
       const at = delivery.startedAt + timeout + (delivery.timedOut ? grace : 0);
       soonest = soonest === undefined ? at : Math.min(soonest, at);
-      if (!delivery.timedOut) break;
     }
     return soonest;
   }

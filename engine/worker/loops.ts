@@ -15,7 +15,6 @@ export interface LoopDeps {
   readonly random: () => number;
   /** Everything whose lease must be kept. */
   readonly held: () => readonly Entry[];
-  readonly owned: (id: string) => boolean;
   /** False: no place for reclaimed entries now. */
   readonly room: () => boolean;
   readonly onLost: (entries: readonly Entry[]) => void;
@@ -66,9 +65,11 @@ export class GroupLoops {
   }
 
   async #reclaim(): Promise<number> {
-    const { group, leaseMs, owned, room, onReclaimed } = this.#deps;
+    const { group, leaseMs, held, room, onReclaimed } = this.#deps;
     if (!room()) return sweepPause / 10;
-    const { entries, lost } = await group.reclaim(leaseMs, reclaimBatch, owned);
+    // What comes to us while this sweep is under way has a fresh lease, so it is not found by it.
+    const owned = new Set(held().map((entry) => entry.id));
+    const { entries, lost } = await group.reclaim(leaseMs, reclaimBatch, (id) => owned.has(id));
     onReclaimed(entries, lost);
     return entries.length > 0 ? 0 : sweepPause;
   }

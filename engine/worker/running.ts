@@ -18,6 +18,8 @@ export class RunningDelivery implements Delivery {
   readonly probe: string | undefined;
   /** False once the outcome is known; what the handler does afterwards changes nothing. */
   live = true;
+  /** Among the running ones; the executor's. */
+  place = 0;
   timedOut = false;
   tallies: Tally[] | undefined;
   // Made on first use: most handlers of quick routes never look at the signal, and a controller is not free.

@@ -2,7 +2,7 @@
  * Gathers settlements over a turn of the event loop and settles them in one call: an ack of its own for every event
  * halves the throughput. What could not be settled because the bus did not answer is kept and tried again.
  */
-import type { Group, SettleItem, SettleResult } from '../bus/bus.ts';
+import type { Entry, Group, SettleItem, SettleResult } from '../bus/bus.ts';
 import { encodeLine } from '../core/journal.ts';
 
 const maxBatch = 256;
@@ -21,6 +21,8 @@ export interface SettlerDeps {
 export class Settler {
   #deps: SettlerDeps;
   #items: SettleItem[] = [];
+  /** What the bus was asked for, and letters that wait for room. */
+  #underWay: (readonly SettleItem[])[] = [];
   #rows: string[] = [];
   #calls = 0;
   #scheduled = false;
@@ -35,6 +37,11 @@ export class Settler {
   /** Settlements that the bus has not confirmed yet. */
   get unsettled(): number {
     return this.#unsettled;
+  }
+
+  /** Of these settlements: still ours, as long as the bus has not taken them. */
+  entries(): Entry[] {
+    return [this.#items, ...this.#underWay].flatMap((items) => items.map((item) => item.entry));
   }
 
   add(item: SettleItem, journalRow: string | undefined): void {
@@ -64,6 +71,7 @@ export class Settler {
       const items = this.#items.splice(0, maxBatch);
       const rows = this.#rows.splice(0, maxBatch);
       this.#calls += 1;
+      this.#underWay.push(items);
       void this.#settle(items, rows.length === 0 ? undefined : encodeLine(rows)).finally(() => {
         this.#calls -= 1;
         if (this.#items.length > 0 && !this.#scheduled) this.#flush();
@@ -85,6 +93,7 @@ export class Settler {
   }
 
   #confirm(items: readonly SettleItem[], results: readonly SettleResult[]): void {
+    this.#underWay.splice(this.#underWay.indexOf(items), 1);
     const full: SettleItem[] = [];
     for (let at = 0; at < items.length; at += 1) {
       const item = items[at] as SettleItem;
@@ -99,8 +108,10 @@ export class Settler {
 
   /** The DLQ is full: the letters wait here, pending and ours, until somebody makes room. */
   #tryLater(items: readonly SettleItem[]): void {
+    this.#underWay.push(items);
     setTimeout(() => {
       if (this.#stopped) return;
+      this.#underWay.splice(this.#underWay.indexOf(items), 1);
       this.#items.push(...items);
       this.#flush();
     }, longestPause).unref();

@@ -93,8 +93,12 @@ export class Worker {
       group,
       leaseMs: deps.leaseMs,
       random: deps.random,
-      held: () => [...this.#executor.entries(), ...this.#consumer.waiting(), ...this.#settling.values()],
-      owned: (id) => this.#executor.has(id) || this.#consumer.has(id) || this.#settling.has(id),
+      held: () => [
+        ...this.#executor.entries(),
+        ...this.#consumer.waiting(),
+        ...this.#settler.entries(),
+        ...this.#suspected,
+      ],
       room: () => this.#consumer.queued < route.concurrency * 4,
       onLost: (entries) => this.#lost(entries),
       onReclaimed: (entries, lost) => this.#reclaimed(entries, lost),
@@ -102,8 +106,8 @@ export class Worker {
     });
   }
 
-  /** Settlement under way, or waiting in the suspects' lane: ours, though neither queued nor running. */
-  #settling = new Map<string, Entry>();
+  /** Waiting in the suspects' lane: ours, though neither queued nor running. */
+  #suspected = new Set<Entry>();
 
   start(): void {
     this.#consumer.start();
@@ -194,7 +198,7 @@ export class Worker {
   #succeeded(delivery: RunningDelivery, status: 'delivered' | 'skipped', endedAt: number): void {
     const { entry, tallies } = delivery;
     const row = this.#deps.journal === 'all' ? rowOf(delivery, endedAt, { status }) : undefined;
-    this.#settle(
+    this.#settler.add(
       status === 'delivered' && tallies !== undefined
         ? { kind: 'ack', entry, status, tallies }
         : { kind: 'ack', entry, status },
@@ -214,7 +218,7 @@ export class Worker {
       case 'retry': {
         const { delayMs } = verdict;
         const state: DeliveryState = { ...entry.state, attempt: verdict.attempt, attempts };
-        this.#settle(
+        this.#settler.add(
           { kind: 'retry', entry, delayMs, state },
           rowOf(delivery, endedAt, { status: 'retry', nextAt: endedAt + delayMs, fault: outcome.fault }),
         );
@@ -232,7 +236,7 @@ export class Worker {
   #judge(entry: Entry, verdict: Verdict): void {
     if (verdict.kind === 'unmatched') {
       this.#deps.observer({ kind: 'unmatched', route: this.route, count: 1 });
-      return this.#settle({ kind: 'ack', entry, status: 'unmatched' }, undefined);
+      return this.#settler.add({ kind: 'ack', entry, status: 'unmatched' }, undefined);
     }
     if (verdict.kind === 'dead') return this.#buryUnrun(entry, verdict.event, verdict.reason, verdict.fault);
     const admitted = this.#executor.admit(entry);
@@ -258,19 +262,13 @@ export class Worker {
     row: string,
   ): void {
     const words = lastWords(this.route, entry, event, reason, fault, attempts);
-    this.#settle({ kind: 'dead', entry, words }, row);
-  }
-
-  #settle(item: SettleItem, row: string | undefined): void {
-    this.#settling.set(item.entry.id, item.entry);
-    this.#settler.add(item, row);
+    this.#settler.add({ kind: 'dead', entry, words }, row);
   }
 
   #settled(item: SettleItem, result: SettleResult): void {
     const { observer } = this.#deps;
     const { route } = this;
     if (result === 'full') return this.#dlqFull(true);
-    this.#settling.delete(item.entry.id);
     if (result === 'fenced') return observer({ kind: 'fenced', route, count: 1 });
     // The wait began when the bus took it, so now is the time to plan for its end.
     if (item.kind === 'retry') this.#loops.dueIn(item.delayMs);
@@ -342,13 +340,12 @@ export class Worker {
   }
 
   #suspect(entry: Entry): void {
-    this.#settling.set(entry.id, entry);
+    this.#suspected.add(entry);
     void this.#deps.suspects.run(() => this.#quietly(() => this.#runSuspect(entry)));
   }
 
   async #runSuspect(entry: Entry): Promise<void> {
-    const starts = entry.starts >= maxCrashes ? entry.starts : await this.#deps.group.countStart(entry);
-    this.#settling.delete(entry.id);
+    const starts = await this.#countStart(entry);
     if (starts === undefined) return this.#lost([entry]);
     if (entry.starts >= maxCrashes) {
       const message = `expected the delivery to end, its process died or it was never settled ${entry.starts} times`;
@@ -358,6 +355,15 @@ export class Worker {
     }
     this.#consumer.add([entry]);
     while (this.#consumer.has(entry.id) || this.#executor.has(entry.id)) await sleep(5);
+  }
+
+  /** Whatever comes of it, the lane no longer keeps the entry's lease: if nobody runs it, the next sweep finds it. */
+  async #countStart(entry: Entry): Promise<number | undefined> {
+    try {
+      return entry.starts >= maxCrashes ? entry.starts : await this.#deps.group.countStart(entry);
+    } finally {
+      this.#suspected.delete(entry);
+    }
   }
 
   #fault(error: Error): void {
