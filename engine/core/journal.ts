@@ -26,9 +26,26 @@ const statuses: readonly JournalStatus[] = ['delivered', 'skipped', 'retry', 'de
 const quote = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text));
 const plain = /^[\w.:/ -]*$/;
 
+/** Neighbours share their times, and text for large numbers is dear: the last one is kept. */
+class TimeText {
+  #time = Number.NaN;
+  #text = '';
+
+  of(time: number): string {
+    if (time !== this.#time) {
+      this.#time = time;
+      this.#text = String(time);
+    }
+    return this.#text;
+  }
+}
+
+const publishedText = new TimeText();
+const startedText = new TimeText();
+
 /** A row as a JSON array without its trailing empty places: about 90 bytes for a plain success. */
 export function encodeRow(row: JournalRow): string {
-  const head = `${quote(row.eventId)},${quote(row.eventType)},${row.publishedAt},${row.attempt},${codes[row.status]},${row.startedAt},${Math.round(row.ms)}`;
+  const head = `${quote(row.eventId)},${quote(row.eventType)},${publishedText.of(row.publishedAt)},${row.attempt},${codes[row.status]},${startedText.of(row.startedAt)},${Math.round(row.ms)}`;
   if (row.status === 'delivered') return `[${head}]`;
   return `[${head},${row.nextAt ?? 0},${JSON.stringify(row.reason ?? '')}${row.fault === undefined ? '' : `,${JSON.stringify(row.fault)}`}]`;
 }
