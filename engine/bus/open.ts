@@ -2,8 +2,6 @@
 import { EventFlowError } from '../errors.ts';
 import type { Bus, BusOptions } from './bus.ts';
 
-export const defaultBusUrl = 'sqlite:.eventflow/bus.db';
-
 const expectation = 'sqlite:PATH, sqlite::memory:, redis://HOST:PORT/DB or rediss://HOST:PORT/DB';
 
 /**

@@ -1,7 +1,6 @@
 /** Configuration: settings, pipelines and plugin manifests, from text to frozen values or diagnostics. */
 export {
   findHandler,
-  firstPartyPlugins,
   type HandlerManifest,
   type PluginCatalog,
   readCatalog,
@@ -10,7 +9,6 @@ export { composeSchema, readSettingsSchema } from './compose.ts';
 export {
   type Diagnostic,
   formatDiagnostic,
-  hasErrors,
   type JsonDiagnostic,
   sortDiagnostics,
   toGithub,

@@ -63,12 +63,13 @@ function crm(sinks: Sinks, seen: Set<string>, request: IncomingMessage): [number
 
 function startHttp(sinks: Sinks): Promise<{ url: string; close(): Promise<void> }> {
   const seen = new Set<string>();
-  const server = createServer(async (request, response) => {
-    const body = await bodyOf(request);
-    const [ledger, [status, text]] = serve(request, body);
-    ledger.requests += 1;
-    if (status >= 300) ledger.refused += 1;
-    answer(response, status, text);
+  const server = createServer((request, response) => {
+    void bodyOf(request).then((body) => {
+      const [ledger, [status, text]] = serve(request, body);
+      ledger.requests += 1;
+      if (status >= 300) ledger.refused += 1;
+      answer(response, status, text);
+    });
   });
   function serve(request: IncomingMessage, body: string): [Ledger, [number, string?]] {
     switch (request.url) {

@@ -43,6 +43,7 @@ const defaults = {
     egress: { allowPrivateNetworks: false, allow: [] },
   },
   journal: { keep: 'all', retention: 86_400_000, maxEntries: 1_000_000 },
+  delivery: { lease: 30_000, drain: 25_000 },
   durability: { mode: 'fsync', replicas: 1 },
   log: { level: 'info' },
 };
@@ -83,6 +84,7 @@ test('every setting has a variable that is named after its path and named in its
   }
   assert.deepEqual([...new Set(variables.map(({ path }) => path[0] ?? ''))].toSorted(), [
     'bus',
+    'delivery',
     'durability',
     'http',
     'journal',
@@ -108,6 +110,8 @@ test('every variable arrives at its setting', async () => {
     EVENTFLOW_JOURNAL_KEEP: 'off',
     EVENTFLOW_JOURNAL_RETENTION: '1d',
     EVENTFLOW_JOURNAL_MAX_ENTRIES: '7',
+    EVENTFLOW_DELIVERY_LEASE: '5s',
+    EVENTFLOW_DELIVERY_DRAIN: '1m',
     EVENTFLOW_DURABILITY_MODE: 'replicated',
     EVENTFLOW_DURABILITY_REPLICAS: '2',
     EVENTFLOW_LOG_LEVEL: 'debug',
@@ -126,6 +130,7 @@ test('every variable arrives at its setting', async () => {
       egress: { allowPrivateNetworks: true, allow: ['10.0.0.0/8', 'crm.internal'] },
     },
     journal: { keep: 'off', retention: 86_400_000, maxEntries: 7 },
+    delivery: { lease: 5_000, drain: 60_000 },
     durability: { mode: 'replicated', replicas: 2 },
     log: { level: 'debug' },
   });
