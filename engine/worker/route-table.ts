@@ -36,6 +36,10 @@ interface Prepared {
   readonly group: Group;
 }
 
+async function unmake({ handler, group }: Prepared): Promise<void> {
+  await Promise.allSettled([Promise.resolve(handler.close?.()), group.close()]);
+}
+
 export class RouteTable {
   #deps: RouteTableDeps;
   #workers = new Map<string, Worker>();
@@ -59,7 +63,7 @@ export class RouteTable {
     try {
       for (const route of [...changes.start, ...changes.change]) prepared.push(await this.#prepareRoute(route));
     } catch (error) {
-      await Promise.allSettled(prepared.flatMap(({ handler, group }) => [handler.close?.(), group.close()]));
+      await Promise.allSettled(prepared.map((made) => unmake(made)));
       throw error;
     }
     return (drainMs) => this.#commit(prepared, changes.stop, generation, drainMs);
