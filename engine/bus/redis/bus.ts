@@ -227,7 +227,7 @@ class RedisBus implements Bus {
       keys: this.#keys,
       streamOf: streamOf(this.#options.streams ?? []),
       register: (streams) => this.#registry.register(streams, this.#publishing),
-      windowMs: this.#options.dedupeWindowMs ?? defaults.dedupeWindowMs,
+      windowMs: Math.max(1, this.#options.dedupeWindowMs ?? defaults.dedupeWindowMs),
       replicas: durability.mode === 'replicated' ? (durability.replicas ?? 1) : 0,
     });
   }

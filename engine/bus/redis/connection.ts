@@ -69,6 +69,7 @@ export class Connection {
   readonly #client: Redis;
   readonly #spec: ConnectionSpec;
   readonly #waiting = new Set<() => void>();
+  readonly #pending = new Set<(error: Error) => void>();
   #connects = 0;
   #closed = false;
 
@@ -120,10 +121,16 @@ export class Connection {
     });
   }
 
+  /** What is under way is rejected with EF5024, and so is every later call. */
   close(): void {
     this.#closed = true;
     this.#wakeAll();
     abandon(this.#client);
+    for (const fail of this.#pending) fail(this.#gone());
+  }
+
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** WAIT counts for what was written on its own connection before it: if that changed it says nothing. */
@@ -159,10 +166,19 @@ export class Connection {
   #bounded(send: () => Promise<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const { deadlineMs } = this.#spec;
-      const timer = setTimeout(() => reject(this.#late(deadlineMs)), deadlineMs);
-      this.#whenReady(send)
-        .then(resolve, (error: Error) => reject(this.#translate(error)))
-        .finally(() => clearTimeout(timer));
+      const timer = setTimeout(() => fail(this.#late(deadlineMs)), deadlineMs);
+      const fail = (error: Error): void => {
+        clearTimeout(timer);
+        this.#pending.delete(fail);
+        reject(this.#translate(error));
+      };
+      // Commands of a client that was dropped are never answered.
+      this.#pending.add(fail);
+      this.#whenReady(send).then((reply) => {
+        clearTimeout(timer);
+        this.#pending.delete(fail);
+        resolve(reply);
+      }, fail);
     });
   }
 

@@ -2,162 +2,98 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EventFlowError } from '../../errors.ts';
 import type { Entry, Group, GroupStats, Reclaimed, SettleItem, SettleResult } from '../bus.ts';
-import type { Connection } from './connection.ts';
-import { type Slot, type Source, slotOf, toEntry } from './entry.ts';
-import { type FaultLog, faultKind } from './faults.ts';
+import type { Source } from './entry.ts';
+import { faultKind } from './faults.ts';
 import { readStats } from './group-stats.ts';
+import { Intake, type IntakeDeps } from './intake.ts';
 import type { Keys } from './keys.ts';
-import { blockMs, type Reader } from './reader.ts';
+import { countStart, handBack, leave, maxIds, renew } from './leases.ts';
 import { scripts } from './scripts.ts';
 import { type SettleContext, Settlement } from './settlement.ts';
 import { Sweep } from './sweep.ts';
 
-/** Holds entries that were handed back, until a reclaim takes them. */
-const nobody = '~released';
-/** Longer than any lease, ms. */
-const longIdle = 30 * 24 * 3_600_000;
-/** Ids in one script call: more would exceed what Lua can unpack. */
-const maxIds = 1_000;
-const pauseAfterFault = 200;
-/** What was read ahead may be handed out without asking again for so long, ms. */
-const freshMs = 1_000;
+/** A server that is away does not keep a group from closing: what it held is reclaimed after its lease, ms. */
+const longestLeave = 2_000;
 
-export interface GroupDeps {
-  readonly name: string;
-  readonly consumer: string;
-  readonly commands: Connection;
-  readonly reader: Reader;
+export interface GroupDeps extends IntakeDeps {
   readonly keys: Keys;
-  readonly faults: FaultLog;
   readonly journalMax: number;
   readonly deadLetter: { readonly maxEntries: number; readonly onFull: 'pause' | 'dropOldest' };
-  /** Makes lost groups again on all streams of this group. */
-  readonly restore: () => Promise<void>;
   /** Takes the group off the bus's books. */
   readonly onClose: () => void;
 }
 
-/** Reply of XREADGROUP, XCLAIM and the like. */
-type RawEntry = readonly [id: Buffer, fields: readonly Buffer[] | null];
-type RawRead = readonly (readonly [key: Buffer, entries: readonly RawEntry[]])[] | null | undefined;
-
 export class RedisGroup implements Group {
   readonly name: string;
   readonly #deps: GroupDeps;
+  readonly #intake: Intake;
+  readonly #sweep: Sweep;
   #streams: readonly string[] = [];
   #sources: readonly Source[] = [];
-  #byKey = new Map<string, Source>();
-  #tail: readonly string[] = [];
-  #buffer: Entry[] = [];
-  #flight: Promise<void> | undefined;
-  /** Streams that had something to say in the last read; a COUNT counts for each of them. */
-  #busy = 1;
   #closed = false;
-  readonly #sweep: Sweep;
 
   constructor(deps: GroupDeps) {
     this.name = deps.name;
     this.#deps = deps;
+    this.#intake = new Intake(deps);
     this.#sweep = new Sweep(deps);
   }
 
-  get streams(): readonly string[] {
-    return this.#streams;
-  }
-
-  /** From now on these are read; a read that blocks on fewer is ended. */
+  /** From now on these are read. Streams are only ever added. */
   setStreams(streams: readonly string[]): void {
     if (streams.length === this.#streams.length) return;
-    const { keys, name } = { keys: this.#deps.keys, name: this.name };
+    const { keys, name } = this.#deps;
+    const source = (stream: string, due: boolean): Source => ({
+      stream,
+      key: due ? keys.route(stream, name).due : keys.stream(stream).events,
+      due,
+      tag: due ? `${stream}/due/` : `${stream}/`,
+    });
     this.#streams = streams;
-    const events = streams.map((stream) => ({
-      stream,
-      key: keys.stream(stream).events,
-      due: false,
-      tag: `${stream}/`,
-    }));
-    const due = streams.map((stream) => ({
-      stream,
-      key: keys.route(stream, name).due,
-      due: true,
-      tag: `${stream}/due/`,
-    }));
-    this.#sources = [...events, ...due];
-    this.#byKey = new Map(this.#sources.map((source) => [source.key, source]));
-    this.#tail = [...this.#sources.map(({ key }) => key), ...this.#sources.map(() => '>')];
-    if (this.#flight !== undefined) void this.#interrupt();
+    this.#sources = [
+      ...streams.map((stream) => source(stream, false)),
+      ...streams.map((stream) => source(stream, true)),
+    ];
+    this.#intake.setSources(this.#sources);
   }
 
   async read(limit: number, signal: AbortSignal): Promise<readonly Entry[]> {
-    this.#assertOpen();
-    if (this.#buffer.length > 0 || signal.aborted) return await this.#fromBuffer(limit);
-    this.#flight ??= this.#begin(limit).finally(() => {
-      this.#flight = undefined;
-    });
-    await this.#landing(this.#flight, signal);
-    if (this.#buffer.length > limit) return this.#buffer.splice(0, limit);
-    const entries = this.#buffer;
-    this.#buffer = [];
-    return entries;
+    if (this.#closed) throw new EventFlowError('EF5024', `the group ${this.name} was closed`);
+    return await this.#intake.read(limit, signal);
   }
 
   async settle(items: readonly SettleItem[], journal: string | undefined): Promise<readonly SettleResult[]> {
     const results = new Array<SettleResult>(items.length);
     for (let from = 0; from < items.length; from += maxIds) {
-      await this.#settleSome(
-        items,
-        from,
-        Math.min(from + maxIds, items.length),
-        from === 0 ? journal : undefined,
-        results,
-      );
+      const line = from === 0 ? journal : undefined;
+      await this.#settleSome(items, from, Math.min(from + maxIds, items.length), line, results);
     }
     return results;
   }
 
   async extend(entries: readonly Entry[]): Promise<readonly Entry[]> {
-    const lost = await this.#prove([...entries, ...this.#buffer]);
+    const lost = await renew(this.#deps, [...entries, ...this.#intake.waiting]);
     if (lost.size === 0) return [];
-    this.#buffer = this.#buffer.filter((entry) => !lost.has(entry));
+    this.#intake.drop(lost);
     return entries.filter((entry) => lost.has(entry));
   }
 
-  async release(entries: readonly Entry[]): Promise<void> {
-    const { commands, consumer } = this.#deps;
-    await this.#bySource(entries, async (source, some) => {
-      const ids = some.flatMap(({ slot }) => [(slot as Slot).id, (slot as Slot).counted ? 1 : 0]);
-      await commands.eval(scripts.release, [source.key], [this.name, consumer, nobody, longIdle, ...ids]);
-    });
+  release(entries: readonly Entry[]): Promise<void> {
+    return handBack(this.#deps, entries);
   }
 
   async promote(limit: number): Promise<number> {
     let moved = 0;
-    for (const stream of this.#streams) {
-      const route = this.#deps.keys.route(stream, this.name);
-      const keys = [route.due, route.retry, route.retryBody];
-      let batch = Math.min(limit - moved, maxIds);
-      while (batch > 0) {
-        const count = (await this.#deps.commands.eval(scripts.promote, keys, [batch])) as number;
-        moved += count;
-        if (count < batch) break;
-        batch = Math.min(limit - moved, maxIds);
-      }
-    }
+    for (const stream of this.#streams) moved += await this.#promoteFrom(stream, limit - moved);
     return moved;
   }
 
-  async reclaim(minIdleMs: number, limit: number, owned: (id: string) => boolean): Promise<Reclaimed> {
-    return await this.#sweep.run(this.#sources, minIdleMs, limit, owned, (id) => this.#takeBuffered(id));
+  reclaim(minIdleMs: number, limit: number, owned: (id: string) => boolean): Promise<Reclaimed> {
+    return this.#sweep.run(this.#sources, minIdleMs, limit, owned, (id) => this.#intake.take(id));
   }
 
-  async countStart(entry: Entry): Promise<number | undefined> {
-    const slot = slotOf(entry);
-    const args = [this.name, this.#deps.consumer, slot.id];
-    const starts = (await this.#deps.commands.eval(scripts.start, [slot.source.key], args)) as number;
-    if (starts === 0) return undefined;
-    slot.counted = true;
-    slot.seenAt = performance.now();
-    return starts;
+  countStart(entry: Entry): Promise<number | undefined> {
+    return countStart(this.#deps, entry);
   }
 
   stats(): Promise<GroupStats> {
@@ -168,105 +104,25 @@ export class RedisGroup implements Group {
     if (this.#closed) return;
     this.#closed = true;
     this.#deps.onClose();
-    if (this.#flight !== undefined) {
-      void this.#interrupt();
-      await Promise.race([this.#flight, sleep(2 * pauseAfterFault)]);
+    await this.#intake.close();
+    const left = leave(this.#deps, this.#sources).catch((error: Error) =>
+      this.#deps.faults.report(`leave ${this.name}`, faultKind(error), `${this.name}: ${error.message}`),
+    );
+    await Promise.race([left, sleep(longestLeave, undefined, { ref: false })]);
+  }
+
+  async #promoteFrom(stream: string, limit: number): Promise<number> {
+    const route = this.#deps.keys.route(stream, this.name);
+    const keys = [route.due, route.retry, route.retryBody];
+    let moved = 0;
+    while (moved < limit) {
+      const batch = Math.min(limit - moved, maxIds);
+      const count = (await this.#deps.commands.eval(scripts.promote, keys, [batch])) as number;
+      moved += count;
+      if (count < batch) break;
     }
-    this.#deps.reader.close();
-    await this.#leave();
+    return moved;
   }
-
-  #assertOpen(): void {
-    if (this.#closed) throw new EventFlowError('EF5024', `the group ${this.name} was closed`);
-  }
-
-  // ── read ──
-
-  async #begin(limit: number): Promise<void> {
-    const { reader, consumer, faults } = this.#deps;
-    const count = Math.max(1, Math.floor(limit / this.#busy));
-    const args = ['GROUP', this.name, consumer, 'COUNT', count, 'BLOCK', blockMs, 'STREAMS', ...this.#tail];
-    try {
-      this.#land((await reader.read(args)) as RawRead);
-      faults.clear(`read ${this.name}`);
-    } catch (error) {
-      if (!this.#closed) await this.#recover(error as Error);
-    }
-  }
-
-  #land(reply: RawRead): void {
-    if (reply === null || reply === undefined) {
-      this.#busy = 1;
-      return;
-    }
-    this.#busy = reply.length;
-    const seenAt = Math.floor(performance.now());
-    for (const [key, entries] of reply) {
-      const source = this.#byKey.get(key.toString());
-      if (source === undefined) continue;
-      for (const [id, fields] of entries) this.#buffer.push(toEntry(source, id, fields ?? [], 1, true, seenAt));
-    }
-  }
-
-  /** A lost stream or group is made again where it began; anything else is waited out. */
-  async #recover(error: Error): Promise<void> {
-    const kind = faultKind(error);
-    this.#deps.faults.report(`read ${this.name}`, kind, `${this.name}: ${error.message}`);
-    try {
-      if (kind === 'nogroup') await this.#deps.restore();
-      else await sleep(pauseAfterFault);
-    } catch (failure) {
-      this.#deps.faults.report(`restore ${this.name}`, faultKind(failure as Error), (failure as Error).message);
-      await sleep(pauseAfterFault);
-    }
-  }
-
-  /** Waits for a read that is under way, but not after `signal`, and not for a server that is away. */
-  #landing(flight: Promise<void>, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', abort);
-        resolve();
-      };
-      const abort = (): void => {
-        void this.#interrupt();
-        clearTimeout(timer);
-        timer = setTimeout(done, pauseAfterFault);
-      };
-      let timer = setTimeout(done, blockMs + 1_000);
-      signal.addEventListener('abort', abort);
-      void flight.then(done);
-    });
-  }
-
-  /** Asks until the read is over, since the first time may come before the server blocks it. */
-  async #interrupt(): Promise<void> {
-    const { reader, commands } = this.#deps;
-    const flight = this.#flight;
-    for (let tries = 0; tries < 10 && flight !== undefined && this.#flight === flight; tries += 1) {
-      await reader.unblock(commands).catch(() => false);
-      await Promise.race([flight, sleep(20)]);
-    }
-  }
-
-  /** What came late or was too much. It may have waited for so long that somebody else has it. */
-  async #fromBuffer(limit: number): Promise<readonly Entry[]> {
-    const now = performance.now();
-    const old = this.#buffer.filter((entry) => now - slotOf(entry).seenAt > freshMs);
-    if (old.length > 0) {
-      const lost = await this.#prove(old);
-      this.#buffer = this.#buffer.filter((entry) => !lost.has(entry));
-    }
-    return this.#buffer.splice(0, limit);
-  }
-
-  #takeBuffered(id: string): Entry | undefined {
-    const at = this.#buffer.findIndex((entry) => entry.id === id);
-    return at < 0 ? undefined : this.#buffer.splice(at, 1)[0];
-  }
-
-  // ── settle ──
 
   async #settleSome(
     items: readonly SettleItem[],
@@ -312,58 +168,11 @@ export class RedisGroup implements Group {
 
   /** The DLQ's limit is the route's, and its letters rest beside their streams. */
   async #lettersElsewhere(stream: string): Promise<number> {
+    const { commands, keys } = this.#deps;
     const others = this.#streams.filter((other) => other !== stream);
     const counts = await Promise.all(
-      others.map((other) => this.#deps.commands.call('ZCARD', [this.#deps.keys.route(other, this.name).dead])),
+      others.map((other) => commands.call('ZCARD', [keys.route(other, this.name).dead])),
     );
     return (counts as number[]).reduce((sum, count) => sum + count, 0);
-  }
-
-  // ── leases ──
-
-  /** Renews what is ours; returns what is not. */
-  async #prove(entries: readonly Entry[]): Promise<ReadonlySet<Entry>> {
-    const { commands, consumer } = this.#deps;
-    const lost = new Set<Entry>();
-    await this.#bySource(entries, async (source, some) => {
-      const args = [this.name, consumer, ...some.map((entry) => slotOf(entry).id)];
-      const gone = new Set((await commands.eval(scripts.extend, [source.key], args)) as string[]);
-      const now = Math.floor(performance.now());
-      for (const entry of some) {
-        const slot = slotOf(entry);
-        if (gone.has(slot.id)) lost.add(entry);
-        else slot.seenAt = now;
-      }
-    });
-    return lost;
-  }
-
-  async #bySource(
-    entries: readonly Entry[],
-    each: (source: Source, entries: readonly Entry[]) => Promise<void>,
-  ): Promise<void> {
-    const sorted = new Map<Source, Entry[]>();
-    for (const entry of entries) {
-      const { source } = slotOf(entry);
-      const some = sorted.get(source);
-      if (some === undefined) sorted.set(source, [entry]);
-      else some.push(entry);
-    }
-    const calls: Promise<void>[] = [];
-    for (const [source, some] of sorted) {
-      for (let from = 0; from < some.length; from += maxIds) calls.push(each(source, some.slice(from, from + maxIds)));
-    }
-    await Promise.all(calls);
-  }
-
-  /** Hands back what is still pending here, and ends this consumer. */
-  async #leave(): Promise<void> {
-    const { commands, consumer } = this.#deps;
-    await Promise.all(
-      this.#sources.map(async ({ key }) => {
-        const args = [this.name, consumer, nobody, longIdle, maxIds];
-        while (((await commands.eval(scripts.leave, [key], args)) as number) === maxIds);
-      }),
-    );
   }
 }

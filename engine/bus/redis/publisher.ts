@@ -79,6 +79,7 @@ export class Publisher {
 
   async publish(items: readonly Publication[]): Promise<readonly PublishResult[]> {
     if (items.length === 0) return [];
+    if (this.#spec.connection.closed) throw new EventFlowError('EF5024', 'expected an open bus: this one was closed');
     const streams = items.map((item) => this.#streamOf(item.type));
     await this.#spec.register(streams);
     return await new Promise((resolve, reject) => {
@@ -210,13 +211,9 @@ const sized = (text: string): string => String(Buffer.byteLength(text)).padStart
 const headOf = ({ dedupeKey, fingerprint, eventId }: Publication): string =>
   sized(dedupeField(dedupeKey)) + sized(`${fingerprint}\n${eventId}`);
 
-/** EF5011 says that nothing was stored, EF5024 that the bus is closed; after anything else it may have been. */
+/** EF5011 says that nothing was stored; after anything else it may have been. */
 function unknownOutcome(error: Error): Error {
-  if (
-    error instanceof EventFlowError &&
-    (error.code === 'EF5011' || error.code === 'EF5010' || error.code === 'EF5024')
-  )
-    return error;
+  if (error instanceof EventFlowError && error.code === 'EF5011') return error;
   return new EventFlowError(
     'EF5010',
     `${error.message}; whether the events were stored is not known, and publishing the same events again is safe`,

@@ -68,6 +68,8 @@ export class Registry {
       );
       await this.#add(missing, this.#commands);
       for (const stream of missing) stored.add(stream);
+    } else {
+      this.#faults.clear('registry');
     }
     this.#replace(stored);
   }

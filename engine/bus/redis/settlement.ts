@@ -125,8 +125,8 @@ export class Settlement {
     args.push(this.#acks.size);
     let at = 0;
     for (const part of this.#acks.values()) {
-      args.push(part.head[0], part.head[1], oneByOne[at] ? 'each' : 'all', part.slots.length);
-      for (const slot of part.slots) args.push(slot.id);
+      const ids = part.slots.map((slot) => slot.id).join(' ');
+      args.push(part.head[0], part.head[1], oneByOne[at] ? 'each' : 'all', ids);
       at += 1;
     }
   }

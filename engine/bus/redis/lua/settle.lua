@@ -5,7 +5,7 @@
 -- ARGV: 1 group, 2 consumer, 3 journal line ('' for none), 4 most entries in the journal,
 --       5 most letters, 6 letters in the group's other streams, 7 'pause' | 'dropOldest',
 --       then four sections, each headed by the number of its parts; `source` is 1 (stream) or 2 (due stream):
---       acks     source, status, 'all' | 'each', n, n ids
+--       acks     source, status, 'all' | 'each', ids with a blank between (one argument costs more than splitting it)
 --       counted  source, status, id, n, n × (index into KEYS, index member, bucket, field, by)
 --       retries  source, id, origin, delay in ms, record
 --       deads    source, id, origin, record
@@ -31,21 +31,25 @@ end
 
 local parts = tonumber(ARGV[at]); at = at + 1
 for _ = 1, parts do
-  local source, status, n = tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 3])
-  local first, last = at + 4, at + 3 + n
+  local source, status = tonumber(ARGV[at]), ARGV[at + 1]
+  local ids, n = {}, 0
+  for id in string.gmatch(ARGV[at + 3], '%S+') do
+    n = n + 1
+    ids[n] = id
+  end
   if ARGV[at + 2] == 'all' then
-    local acked = call('XACK', KEYS[source], group, unpack(ARGV, first, last))
-    if source == 2 then call('XDEL', KEYS[2], unpack(ARGV, first, last)) end
+    local acked = call('XACK', KEYS[source], group, unpack(ids))
+    if source == 2 then call('XDEL', KEYS[2], unpack(ids)) end
     count(status, acked)
     out[#out + 1] = acked
   else
-    for i = first, last do
-      local acked = leave(source, ARGV[i])
+    for i = 1, n do
+      local acked = leave(source, ids[i])
       count(status, acked)
       out[#out + 1] = acked
     end
   end
-  at = last + 1
+  at = at + 4
 end
 
 parts = tonumber(ARGV[at]); at = at + 1
