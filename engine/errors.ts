@@ -344,6 +344,10 @@ export const catalogue = {
     title: 'the engine answered with an error',
     help: 'The admin listener refused the request or failed at it; the message says why.',
   },
+  EF6023: {
+    title: 'the address cannot be listened on',
+    help: 'Most often another process, perhaps another engine, listens there already. Stop it, or give this engine other addresses: `http.listen` and `http.adminListen` in the settings, or `EVENTFLOW_HTTP_LISTEN` and `EVENTFLOW_HTTP_ADMIN_LISTEN`. Port 0 picks a free one and prints it.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;

@@ -57,7 +57,7 @@ function addGuards(app: FastifyInstance): void {
   app.addContentTypeParser('application/json', (_request, payload, done) => readBody(payload, 1024 * 1024, done));
 }
 
-/** Starts listening. Rejects with `EF6020` when the address is not loopback, and when it cannot be bound. */
+/** Starts listening. Rejects with `EF6020` when the address is not loopback, `EF6023` when it cannot be bound. */
 export async function startAdmin(deps: HttpDeps, listen: ListenAddress | string): Promise<Listening> {
   const address = readListen(listen);
   if (!isLoopback(address.host)) {
@@ -72,5 +72,5 @@ export async function startAdmin(deps: HttpDeps, listen: ListenAddress | string)
   gate.watch(app);
   addGuards(app);
   addAdminRoutes(app, deps);
-  return listenOn(app, gate, address);
+  return listenOn(app, gate, address, 'http.adminListen');
 }

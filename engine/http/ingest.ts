@@ -81,7 +81,7 @@ export async function startIngest(
       .accept(request, reply)
       .catch((error: unknown) => refuse(reply, error instanceof Unreadable ? error.fault : error));
   });
-  return listenOn(app, gate, readListen(listen));
+  return listenOn(app, gate, readListen(listen), 'http.listen');
 }
 
 /** Refuses by the headers alone where that is possible, before a byte of the body is read. */

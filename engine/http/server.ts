@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { IngestFault, refusals } from '../core/ingest-fault.ts';
+import { EventFlowError } from '../errors.ts';
 import type { ListenAddress, Listening } from './deps.ts';
 import { faultOf, problemHeaders, problemOf, problemType, rawProblem } from './problem.ts';
 
@@ -129,12 +130,47 @@ export class Gate {
   }
 }
 
-/** Binds, and closes in order: refuse what is new, wait for what is under way, cut the rest. */
-export async function listenOn(app: FastifyInstance, gate: Gate, listen: ListenAddress): Promise<Listening> {
-  await app.listen({ host: listen.host, port: listen.port });
+/** Where the address of a listener is set, for the message when it cannot be bound. */
+type ListenSetting = 'http.listen' | 'http.adminListen';
+
+const variables: Readonly<Record<ListenSetting, string>> = {
+  'http.listen': 'EVENTFLOW_HTTP_LISTEN',
+  'http.adminListen': 'EVENTFLOW_HTTP_ADMIN_LISTEN',
+};
+
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there: stop it',
+  EACCES: 'this user may not bind it: take a port from 1024 on',
+  EADDRNOTAVAIL: 'this machine has no such address: name one that it has',
+  ENOTFOUND: 'this machine does not know the name: write the address in numbers',
+};
+
+function cannotListen(cause: unknown, address: string, setting: ListenSetting): EventFlowError {
+  const { code = '', message } = cause as NodeJS.ErrnoException;
+  const reason = reasons[code] ?? message;
+  const text = `expected ${setting} to be an address to listen on, got ${address}: ${reason}, or set ${setting} or ${variables[setting]} to another`;
+  return new EventFlowError('EF6023', text, { cause });
+}
+
+/**
+ * Binds, and closes in order: refuse what is new, wait for what is under way, cut the rest. Rejects with `EF6023` when
+ * the address cannot be bound.
+ */
+export async function listenOn(
+  app: FastifyInstance,
+  gate: Gate,
+  listen: ListenAddress,
+  setting: ListenSetting,
+): Promise<Listening> {
+  const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
+  try {
+    await app.listen({ host: listen.host, port: listen.port });
+  } catch (error) {
+    await app.close();
+    throw cannotListen(error, `${host}:${listen.port}`, setting);
+  }
   const bound = app.server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : listen.port;
-  const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
   return {
     address: `http://${host}:${port}`,
     close: async (graceMs) => {
