@@ -27,6 +27,7 @@ import { defaultJournal, Journal } from './journal.ts';
 import { removeOwner, writeOwner } from './owner.ts';
 import { Publisher } from './publisher.ts';
 import { Registry } from './registry.ts';
+import { givenText } from './rows.ts';
 import { State } from './state.ts';
 import { groupStats } from './stats.ts';
 import { Trimmer } from './trim.ts';
@@ -156,7 +157,7 @@ class SqliteBus implements Bus {
     return this.#database
       .sql('SELECT bucket, key, sum FROM tally WHERE name = ? AND bucket >= ? AND bucket < ?')
       .all(name, from, to)
-      .map(({ bucket, key, sum }) => ({ name, bucket: Number(bucket), key: String(key), by: Number(sum) }));
+      .map(({ bucket, key, sum }) => ({ name, bucket: Number(bucket), key: givenText(String(key)), by: Number(sum) }));
   }
 
   async tallyNames(): Promise<readonly string[]> {

@@ -3,6 +3,7 @@ import type { DeadLetter, LastWords } from '../../core/delivery.ts';
 import type { DeadLetterFilter, DeadLetterStore } from '../bus.ts';
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
+import { givenText } from './rows.ts';
 import { type GroupState, type State, wake } from './state.ts';
 
 interface DeadRow {
@@ -122,7 +123,7 @@ const letter = (row: DeadRow): DeadLetter => {
     id: `d${row.id}`,
     group: row.grp,
     stream: row.stream,
-    body: row.body,
+    body: givenText(row.body),
     meta: row.meta ?? undefined,
     publishedAt: row.published,
     deadAt: row.at,

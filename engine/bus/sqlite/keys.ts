@@ -11,6 +11,7 @@ import type { Publication } from '../bus.ts';
 import { BulkInsert } from './bulk-insert.ts';
 import type { Transaction } from './commits.ts';
 import type { Database } from './database.ts';
+import { storedText } from './rows.ts';
 
 /** Who has a key. */
 export interface KeyRow {
@@ -79,7 +80,7 @@ export class Keys {
     if (holder !== undefined) return holder;
     const log = this.#current;
     log.last += 1;
-    log.rows.add(log.last, now, item.dedupeKey, entry, item.fingerprint, item.eventId);
+    log.rows.add(log.last, now, item.dedupeKey, entry, item.fingerprint, storedText(item.eventId));
     log.index.add(hash, log.last);
     return undefined;
   }

@@ -4,6 +4,7 @@ import { BulkInsert } from './bulk-insert.ts';
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
 import { type KeyRow, Keys } from './keys.ts';
+import { givenText, storedText } from './rows.ts';
 import { span } from './schema.ts';
 import { type State, type Stream, wake } from './state.ts';
 
@@ -66,7 +67,7 @@ export class Publisher {
     const before = this.#keys.claim(item, id, now);
     if (before !== undefined) return this.#repeated(item, before);
     const { body, meta } = item.event;
-    const row = { id, at: now, body, meta: meta === undefined ? null : JSON.stringify(meta) };
+    const row = { id, at: now, body: storedText(body), meta: meta === undefined ? null : JSON.stringify(meta) };
     this.#entries.add(row.id, row.at, row.body, row.meta);
     this.#state.recent.add(stream, n, row);
     stream.last = n;
@@ -74,10 +75,15 @@ export class Publisher {
   }
 
   #repeated(item: Publication, before: KeyRow): PublishResult {
-    if (before.fingerprint !== item.fingerprint) return { kind: 'conflict', eventId: before.event };
+    if (before.fingerprint !== item.fingerprint) return { kind: 'conflict', eventId: givenText(before.event) };
     const id = Math.floor(before.entry / span);
     const name = this.#database.sql('SELECT name FROM stream WHERE id = ?').get(id)?.['name'];
-    return { kind: 'duplicate', stream: String(name), entryId: String(before.entry % span), eventId: before.event };
+    return {
+      kind: 'duplicate',
+      stream: String(name),
+      entryId: String(before.entry % span),
+      eventId: givenText(before.event),
+    };
   }
 }
 

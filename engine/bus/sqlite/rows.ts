@@ -4,6 +4,19 @@ import type { Entry } from '../bus.ts';
 import { span } from './schema.ts';
 import type { Lease } from './state.ts';
 
+/**
+ * Text as it is stored. Node 22 reads a text only up to its first zero character, so one that has any is stored as JSON
+ * behind a mark, and so is one that starts like the mark.
+ */
+export const storedText = (text: string): string =>
+  text.includes('\0') || text.startsWith(mark) ? mark + JSON.stringify(text) : text;
+
+export const givenText = (stored: string): string =>
+  stored.startsWith(mark) ? (JSON.parse(stored.slice(mark.length)) as string) : stored;
+
+const mark = '\u0001';
+
+/** A row of the `entry` table; `body` is stored text. */
 export interface EntryRow {
   readonly id: number;
   readonly at: number;
@@ -11,6 +24,7 @@ export interface EntryRow {
   readonly meta: string | null;
 }
 
+/** A row of the `later` table; `body` is stored text. */
 export interface LaterRow {
   readonly id: number;
   readonly stream: string;
@@ -30,7 +44,7 @@ export const newEntry = (row: EntryRow, stream: string, lease: Lease): Entry => 
   stream,
   id: String(row.id),
   origin: String(row.id % span),
-  body: row.body,
+  body: givenText(row.body),
   meta: row.meta ?? undefined,
   state: undefined,
   publishedAt: row.at,
@@ -42,7 +56,7 @@ export const laterEntry = (row: LaterRow, lease: Lease): Entry => ({
   stream: row.stream,
   id: String(row.id),
   origin: row.origin,
-  body: row.body,
+  body: givenText(row.body),
   meta: row.meta ?? undefined,
   state: JSON.parse(row.state) as DeliveryState,
   publishedAt: row.published,

@@ -3,7 +3,7 @@ import type { Entry, GroupSpec, SettleItem, SettleResult, Tally } from '../bus.t
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
 import type { Journal } from './journal.ts';
-import { isLater } from './rows.ts';
+import { isLater, storedText } from './rows.ts';
 import type { GroupState, Lease, State, StoredTotals } from './state.ts';
 
 type Retry = Extract<SettleItem, { kind: 'retry' }>;
@@ -88,7 +88,7 @@ export class Settler {
         `INSERT INTO tally (name, bucket, key, sum) VALUES (?, ?, ?, ?)
          ON CONFLICT (name, bucket, key) DO UPDATE SET sum = sum + excluded.sum`,
       )
-      .run(name, bucket, key, by);
+      .run(name, bucket, storedText(key), by);
   }
 
   /** A retry gets a new id, so that nobody who held the delivery before can settle it after it came back. */
@@ -171,4 +171,10 @@ const identity = ({
   publishedAt,
   body,
   meta,
-}: Entry): [string, string, number, string, string | null] => [stream, origin, publishedAt, body, meta ?? null];
+}: Entry): [string, string, number, string, string | null] => [
+  stream,
+  origin,
+  publishedAt,
+  storedText(body),
+  meta ?? null,
+];

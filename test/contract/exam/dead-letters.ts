@@ -115,8 +115,10 @@ export function deadLetterScenarios(scenario: Scenario): void {
     const [letter] = await room.bus.deadLetters.list({ limit: 1 });
     const reading = group.read(10, AbortSignal.timeout(5000));
     await sleep(50);
+    const from = Date.now();
     await room.bus.deadLetters.redrive([letter?.id ?? '']);
     assert.equal((await reading).length, 1);
+    assert.ok(Date.now() - from < 1000, `after ${Date.now() - from} ms`);
   });
 
   scenario('a redriven letter that dies again is a letter again', async (room) => {

@@ -84,12 +84,17 @@ export function publishScenarios(scenario: Scenario): void {
   });
 
   for (const [what, body] of Object.entries(bodies)) {
-    scenario(`bytes out are bytes in: ${what}`, async (room) => {
+    scenario(`bytes out are bytes in, at once and after a restart: ${what}`, async (room) => {
+      const items = [1, 2].map(() => publication('order.paid', { event: { body, meta: undefined } }));
       const group = await room.group('p.r', ['order.paid']);
-      await room.bus.publish([publication('order.paid', { event: { body, meta: undefined } })]);
-      const entry = await readOne(group);
-      assert.equal(entry.body, body);
-      assert.equal(entry.meta, undefined);
+      await room.bus.publish(items);
+      const entries = [await readOne(group)];
+      await room.restart();
+      entries.push(await readOne(await room.group('p.r', ['order.paid'])));
+      for (const entry of entries) {
+        assert.equal(entry.body, body);
+        assert.equal(entry.meta, undefined);
+      }
     });
   }
 
