@@ -20,7 +20,7 @@ const checks = {
 } as const;
 
 /** They take minutes or a browser, and have commands of their own. */
-const apart = ['chaos', 'bench', 'browser', 'support'];
+const apart = ['bench', 'browser', 'support'];
 
 interface Ended {
   readonly code: number | null;
