@@ -4,6 +4,7 @@
  * not ready, close the doors, drain the routes, close the bus.
  */
 import { relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Bus } from './bus/bus.ts';
 import { openBus } from './bus/open.ts';
@@ -74,6 +75,8 @@ export class ConfigError extends EventFlowError {
 }
 
 const trimPause = 5_000;
+/** How long a health check waits for the bus. */
+const probeMs = 1_000;
 
 /** Rejects with {@link ConfigError} (nothing runs then) or `EF5xxx` when the bus cannot be opened. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
@@ -297,11 +300,17 @@ class RunningEngine implements Engine {
   }
 
   async #health(): Promise<Health> {
-    const reach = await this.bus.ping().then(
-      () => undefined,
-      (error: Error) => error.message,
-    );
-    const durability = await this.bus.durability().catch(() => undefined);
+    // A probe is itself given a second or two, far less than a call of the bus may take.
+    const [answer, durability] = await Promise.all([
+      soon(
+        this.bus.ping().then(
+          () => 'up',
+          (error: Error) => error.message,
+        ),
+      ),
+      soon(this.bus.durability().catch(() => undefined)),
+    ]);
+    const reach = answer === 'up' ? undefined : (answer ?? `${this.bus.label} did not answer within ${probeMs} ms`);
     return {
       ready: this.#ready && reach === undefined,
       checks: [
@@ -351,6 +360,10 @@ class RunningEngine implements Engine {
 }
 
 const running = (generation: Generation): Route[] => [...generation.routes.values()].filter((route) => route.enabled);
+
+/** Undefined when it takes too long. Must not reject. */
+const soon = <T>(part: Promise<T>): Promise<T | undefined> =>
+  Promise.race([part, sleep(probeMs, undefined, { ref: false })]);
 
 function started<T>(part: T | undefined): T {
   if (part === undefined) throw new Error('expected the engine to be started, it is not');
