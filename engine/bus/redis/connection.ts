@@ -103,20 +103,20 @@ export class Connection {
     return this.#bounded(() => this.#send(Command, name, args, 'utf8'));
   }
 
-  eval(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    return this.#bounded(() => this.#evaluate(Command, script, [keys.length, ...keys, ...args], 'utf8'));
+  /** The same with buffers instead of strings in the reply. */
+  callRaw(name: string, args: readonly Argument[]): Promise<unknown> {
+    return this.#bounded(() => this.#send(Command, name, args, null));
   }
 
-  /** The same with buffers instead of strings in the reply. */
-  evalRaw(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    return this.#bounded(() => this.#evaluate(Command, script, [keys.length, ...keys, ...args], null));
+  eval(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    return this.#bounded(() => this.#evaluate(Command, script, [keys.length, ...keys, ...args]));
   }
 
   /** For large arguments. With `replicas` more than 0 it resolves once so many have what the script wrote. */
   evalLarge(script: Script, keys: readonly string[], args: readonly Argument[], replicas: number): Promise<unknown> {
     const rest = [keys.length, ...keys, ...args];
     return this.#bounded(async () => {
-      if (replicas === 0) return await this.#evaluate(EncodedCommand, script, rest, 'utf8');
+      if (replicas === 0) return await this.#evaluate(EncodedCommand, script, rest);
       return await this.#replicated(script, rest, replicas);
     });
   }
@@ -150,12 +150,12 @@ export class Connection {
     );
   }
 
-  async #evaluate(kind: CommandClass, script: Script, rest: readonly Argument[], encoding: Encoding): Promise<unknown> {
+  async #evaluate(kind: CommandClass, script: Script, rest: readonly Argument[]): Promise<unknown> {
     try {
-      return await this.#send(kind, 'EVALSHA', [script.sha, ...rest], encoding);
+      return await this.#send(kind, 'EVALSHA', [script.sha, ...rest], 'utf8');
     } catch (error) {
       if (!(error as Error).message.startsWith('NOSCRIPT')) throw error;
-      return await this.#send(kind, 'EVAL', [script.source, ...rest], encoding);
+      return await this.#send(kind, 'EVAL', [script.source, ...rest], 'utf8');
     }
   }
 

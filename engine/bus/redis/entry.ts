@@ -34,7 +34,9 @@ export class Slot {
 export const slotOf = (entry: Entry): Slot => entry.slot as Slot;
 
 /** Field, value, field, value … */
-export type RawFields = readonly Buffer[];
+type RawFields = readonly Buffer[];
+/** As Redis answers an entry; without fields when it was deleted. */
+export type RawEntry = readonly [id: Buffer, fields: RawFields | null];
 
 const letterD = 100;
 const text = (buffer: Buffer | undefined): string => buffer?.toString() ?? '';
@@ -51,13 +53,12 @@ interface Content {
 
 export function toEntry(
   source: Source,
-  rawId: Buffer,
+  id: string,
   fields: RawFields,
   starts: number,
   counted: boolean,
   seenAt: number,
 ): Entry {
-  const id = rawId.toString('latin1');
   const slot = new Slot(source, id, seenAt, counted);
   if (fields.length === 2 && isBody(fields[0])) {
     const body = text(fields[1]);

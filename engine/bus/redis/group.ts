@@ -89,7 +89,7 @@ export class RedisGroup implements Group {
   }
 
   reclaim(minIdleMs: number, limit: number, owned: (id: string) => boolean): Promise<Reclaimed> {
-    return this.#sweep.run(this.#sources, minIdleMs, limit, owned, (id) => this.#intake.take(id));
+    return this.#sweep.run(this.#sources, minIdleMs, limit, { owned, readAhead: (id) => this.#intake.take(id) });
   }
 
   countStart(entry: Entry): Promise<number | undefined> {

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Entry } from '../bus.ts';
 import type { Connection } from './connection.ts';
-import { type Source, slotOf, toEntry } from './entry.ts';
+import { type RawEntry, type Source, slotOf, toEntry } from './entry.ts';
 import { type FaultLog, faultKind } from './faults.ts';
 import { renew } from './leases.ts';
 import { blockMs, type Reader } from './reader.ts';
@@ -25,7 +25,6 @@ export interface IntakeDeps {
 }
 
 /** Reply of XREADGROUP. */
-type RawEntry = readonly [id: Buffer, fields: readonly Buffer[] | null];
 type RawRead = readonly (readonly [key: Buffer, entries: readonly RawEntry[]])[] | null | undefined;
 
 export class Intake {
@@ -68,6 +67,7 @@ export class Intake {
 
   /** Gives up one of those that wait. */
   take(id: string): Entry | undefined {
+    if (this.#waiting.length === 0) return undefined;
     const at = this.#waiting.findIndex((entry) => entry.id === id);
     return at < 0 ? undefined : this.#waiting.splice(at, 1)[0];
   }
@@ -108,7 +108,9 @@ export class Intake {
     for (const [key, entries] of reply) {
       const source = this.#byKey.get(key.toString());
       if (source === undefined) continue;
-      for (const [id, fields] of entries) this.#waiting.push(toEntry(source, id, fields ?? [], 1, true, seenAt));
+      for (const [id, fields] of entries) {
+        this.#waiting.push(toEntry(source, id.toString('latin1'), fields ?? [], 1, true, seenAt));
+      }
     }
   }
 

@@ -3,49 +3,37 @@
  * a long pending list costs a little in each pass.
  */
 import type { Entry, Reclaimed } from '../bus.ts';
-import type { Connection } from './connection.ts';
-import { type RawFields, type Source, toEntry } from './entry.ts';
+import { type RawEntry, type Source, toEntry } from './entry.ts';
 import { faultKind } from './faults.ts';
+import type { Holder } from './leases.ts';
 import { scripts } from './scripts.ts';
 
 /** Entries that were handed out so often are suspects: they are shown first and counted when they start. */
 const suspectAfter = 3;
 /** Looks into the pending lists per pass; each covers ten times as many entries as are wanted. */
 const mostLooks = 64;
-
-export interface SweepDeps {
-  readonly name: string;
-  readonly consumer: string;
-  readonly commands: Connection;
-}
+const start = '0-0';
 
 /** Reply of XAUTOCLAIM … JUSTID. */
 type Claimed = readonly [next: string, ids: readonly string[], deleted: readonly string[]];
-/** Reply of `take.lua`. */
-type Taken = readonly [
-  entries: readonly (readonly [id: Buffer, starts: number, counted: number, fields: RawFields])[],
-  lost: readonly Buffer[],
-];
 
-const start = '0-0';
+/** What the worker has in hand, by `Entry.id`. */
+export interface InHand {
+  owned(id: string): boolean;
+  /** Gives up an entry that was read but not handed out: it needs no second start. */
+  readAhead(id: string): Entry | undefined;
+}
 
 export class Sweep {
-  readonly #deps: SweepDeps;
+  readonly #holder: Holder;
   #at = 0;
   #cursor = start;
 
-  constructor(deps: SweepDeps) {
-    this.#deps = deps;
+  constructor(holder: Holder) {
+    this.#holder = holder;
   }
 
-  /** `readAhead` gives up an entry that was read but not handed out: it needs no second start. */
-  async run(
-    sources: readonly Source[],
-    minIdleMs: number,
-    limit: number,
-    owned: (id: string) => boolean,
-    readAhead: (id: string) => Entry | undefined,
-  ): Promise<Reclaimed> {
+  async run(sources: readonly Source[], minIdleMs: number, limit: number, inHand: InHand): Promise<Reclaimed> {
     const entries: Entry[] = [];
     const lost: string[] = [];
     let swept = 0;
@@ -54,13 +42,7 @@ export class Sweep {
       const source = sources[this.#at % sources.length] as Source;
       const [next, ids, deleted] = await this.#claim(source, minIdleMs, limit - entries.length);
       for (const id of deleted) lost.push(source.tag + id);
-      const free: string[] = [];
-      for (const id of ids) {
-        if (owned(source.tag + id)) continue;
-        const entry = readAhead(source.tag + id);
-        if (entry === undefined) free.push(id);
-        else entries.push(entry);
-      }
+      const free = sortOut(source, ids, inHand, entries);
       if (free.length > 0) await this.#take(source, free, entries, lost);
       this.#cursor = next;
       if (next !== start) continue;
@@ -72,8 +54,8 @@ export class Sweep {
 
   /** The owner changes here and the lease begins, but nothing is counted and no body travels yet. */
   async #claim(source: Source, minIdleMs: number, count: number): Promise<Claimed> {
-    const { commands, consumer, name } = this.#deps;
-    const args = [source.key, name, consumer, minIdleMs, this.#cursor, 'COUNT', count, 'JUSTID'];
+    const { commands, consumer, name } = this.#holder;
+    const args = [source.key, name, consumer, minIdleMs, this.#cursor, 'COUNT', Math.min(count, 1_000), 'JUSTID'];
     try {
       return (await commands.call('XAUTOCLAIM', args)) as Claimed;
     } catch (error) {
@@ -84,13 +66,56 @@ export class Sweep {
   }
 
   async #take(source: Source, ids: readonly string[], entries: Entry[], lost: string[]): Promise<void> {
-    const { commands, consumer, name } = this.#deps;
-    const args = [name, consumer, suspectAfter, ...ids];
-    const [taken, gone] = (await commands.evalRaw(scripts.take, [source.key], args)) as Taken;
+    const { commands, consumer, name } = this.#holder;
+    const [starts, bodies] = await Promise.all([
+      commands.eval(scripts.take, [source.key], [name, consumer, suspectAfter, ids.join(' ')]),
+      this.#bodies(source, ids),
+    ]);
     const seenAt = Math.floor(performance.now());
-    for (const [id, starts, counted, fields] of taken) {
-      entries.push(toEntry(source, id, fields, starts, counted === 1, seenAt));
+    for (let at = 0; at < ids.length; at += 1) {
+      const id = ids[at] as string;
+      const count = (starts as readonly (number | '')[])[at];
+      const fields = bodies.get(id);
+      if (count === '') lost.push(source.tag + id);
+      // Deleted this moment: still pending, and reported by the next sweep.
+      else if (fields === undefined || count === undefined || count === 0) continue;
+      else entries.push(toEntry(source, id, fields, Math.abs(count), count > 0, seenAt));
     }
-    for (const id of gone) lost.push(source.tag + id.toString('latin1'));
   }
+
+  /** In one piece when the ids stand together, as a crash leaves them; those further apart one by one. */
+  async #bodies(source: Source, ids: readonly string[]): Promise<ReadonlyMap<string, readonly Buffer[]>> {
+    const [first, last] = [ids[0] as string, ids.at(-1) as string];
+    const found = new Map<string, readonly Buffer[]>();
+    await this.#range(source, first, last, ids.length + 16, found);
+    const missing = ids.filter((id) => !found.has(id));
+    await Promise.all(missing.map((id) => this.#range(source, id, id, 1, found)));
+    return found;
+  }
+
+  async #range(
+    source: Source,
+    from: string,
+    to: string,
+    count: number,
+    into: Map<string, readonly Buffer[]>,
+  ): Promise<void> {
+    const args = [source.key, from, to, 'COUNT', count];
+    for (const [id, fields] of (await this.#holder.commands.callRaw('XRANGE', args)) as RawEntry[]) {
+      into.set(id.toString('latin1'), fields ?? []);
+    }
+  }
+}
+
+/** Resolves to what is nobody's; what was read ahead goes to `entries` as it is. */
+function sortOut(source: Source, ids: readonly string[], inHand: InHand, entries: Entry[]): string[] {
+  const free: string[] = [];
+  for (const id of ids) {
+    const name = source.tag + id;
+    if (inHand.owned(name)) continue;
+    const entry = inHand.readAhead(name);
+    if (entry === undefined) free.push(id);
+    else entries.push(entry);
+  }
+  return free;
 }

@@ -1,46 +1,45 @@
 #!lua flags=allow-oom
--- Hands out entries that a sweep has just claimed for us. A start counts here, but not for suspects: those that have
--- been handed out `limit` times are only shown.
+-- Prepares entries that a sweep has just claimed for us to be handed out. A start counts here, but not for suspects:
+-- those that have been handed out `limit` times keep their number. Bodies do not pass through here.
 -- KEYS: 1 stream
--- ARGV: 1 group, 2 consumer, 3 limit, 4.. ids, in order
--- Returns {entries, lost ids}; an entry is {id, starts, 1 when this start was counted, fields}
+-- ARGV: 1 group, 2 consumer, 3 limit, 4 ids in order, with a blank between
+-- Returns for each id: its number of starts, negative for a suspect | 0 somebody else has it | '' it no longer exists
 local call = redis.call
-local key, group, me = KEYS[1], ARGV[1], ARGV[2]
-local limit, n = tonumber(ARGV[3]), #ARGV - 3
+local key, group, me, limit = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local ids, n = {}, 0
+for id in string.gmatch(ARGV[4], '%S+') do
+  n = n + 1
+  ids[n] = id
+end
 
 local starts = {}
-for _, held in ipairs(call('XPENDING', key, group, ARGV[4], ARGV[#ARGV], 2 * n, me)) do starts[held[1]] = held[4] end
+for _, held in ipairs(call('XPENDING', key, group, ids[1], ids[n], 2 * n, me)) do starts[held[1]] = held[4] end
 
-local taken, lost, claim = {}, {}, { 'XCLAIM', key, group, me, 0 }
-for i = 4, #ARGV do
-  local id = ARGV[i]
+-- One claim for all with the same number of starts.
+local claims = {}
+for i = 1, n do
+  local id = ids[i]
   if not starts[id] then
     local held = call('XPENDING', key, group, id, id, 1, me)
     if #held == 1 then starts[id] = held[1][4] end
   end
-  if not starts[id] then
-    -- Somebody else has it by now.
-  elseif starts[id] >= limit then
-    local entry = call('XRANGE', key, id, id)[1]
-    if entry then
-      taken[#taken + 1] = { id, starts[id], 0, entry[2] }
-    else
-      call('XACK', key, group, id)
-      lost[#lost + 1] = id
-    end
-  else
-    claim[#claim + 1] = id
+  local count = starts[id]
+  if count then
+    if not claims[count] then claims[count] = { 'XCLAIM', key, group, me, 0 } end
+    table.insert(claims[count], id)
   end
 end
 
-if #claim > 5 then
-  local found = {}
-  for _, entry in ipairs(call(unpack(claim))) do
-    found[entry[1]] = true
-    taken[#taken + 1] = { entry[1], starts[entry[1]] + 1, 1, entry[2] }
+local there = {}
+for count, claim in pairs(claims) do
+  claim[#claim + 1] = 'JUSTID'
+  if count < limit then
+    claim[#claim + 1] = 'RETRYCOUNT'
+    claim[#claim + 1] = count + 1
   end
-  for i = 6, #claim do
-    if not found[claim[i]] then lost[#lost + 1] = claim[i] end
-  end
+  for _, id in ipairs(call(unpack(claim))) do there[id] = count < limit and count + 1 or -count end
 end
-return { taken, lost }
+
+local out = {}
+for i = 1, n do out[i] = there[ids[i]] or (starts[ids[i]] and '' or 0) end
+return out
