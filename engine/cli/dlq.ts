@@ -1,6 +1,6 @@
 /** `eventflow dlq list|show|redrive`: the dead letters. */
 import { type Command, Option } from 'commander';
-import type { DeadLetter, DeadReason } from '../core/delivery.ts';
+import { type DeadLetter, type DeadReason, deadReasons } from '../core/delivery.ts';
 import type { DeadLetterFilter, RedriveReport } from '../operations/operations.ts';
 import { exit, Failure, UsageError } from './exit.ts';
 import { switched, type TargetFlags, valued, wholeNumber, withTarget } from './options.ts';
@@ -19,18 +19,6 @@ interface RedriveFlags extends FilterFlags {
   readonly yes?: boolean;
 }
 
-/** A record, so that a reason that is missing here does not compile. */
-const reasons: Readonly<Record<DeadReason, true>> = {
-  exhausted: true,
-  permanent: true,
-  expired: true,
-  invalid: true,
-  undecodable: true,
-  crash_loop: true,
-  route_removed: true,
-  breaker_open: true,
-};
-
 const filterOf = ({ route, reason, event, type, limit }: FilterFlags): DeadLetterFilter => ({
   limit,
   ...(route === undefined ? {} : { group: route }),
@@ -46,9 +34,7 @@ const withFilter = (command: Command, limit: number): Command =>
   withTarget(
     command
       .addOption(valued('--route <pipeline.route>', 'EVENTFLOW_DLQ_ROUTE', 'only of this route'))
-      .addOption(
-        valued('--reason <reason>', 'EVENTFLOW_DLQ_REASON', 'only with this reason').choices(Object.keys(reasons)),
-      )
+      .addOption(valued('--reason <reason>', 'EVENTFLOW_DLQ_REASON', 'only with this reason').choices(deadReasons))
       .addOption(valued('--event <id>', 'EVENTFLOW_DLQ_EVENT', 'only of this event'))
       .addOption(valued('--type <type>', 'EVENTFLOW_DLQ_TYPE', 'only of events of this type'))
       .addOption(

@@ -2,8 +2,10 @@
 import { request } from 'undici';
 import type { Owner } from '../bus/sqlite/owner.ts';
 import type { Settings } from '../config/index.ts';
+import type { Generation } from '../core/route.ts';
 import { EventFlowError } from '../errors.ts';
 import { createPublisher, type Publisher } from '../publisher.ts';
+import { tell } from './output.ts';
 import { loadPipelines } from './pipelines.ts';
 import type { PublishFlags } from './publish.ts';
 import { readSettings } from './settings.ts';
@@ -34,10 +36,18 @@ async function ingestOf({ pid, admin }: Owner): Promise<string> {
   throw new EventFlowError('EF5002', `process ${pid} owns the bus and tells no ingest address: name it with --url`);
 }
 
-async function intoBus(settings: Settings, flags: PublishFlags): Promise<OpenTarget> {
+/** The catalogue that data is checked against; empty without pipelines, and with broken ones. */
+async function readEventTypes(settings: Settings): Promise<Generation['eventTypes']> {
   const loaded = await loadPipelines(settings);
+  if (loaded.ok) return loaded.generation.eventTypes;
+  const absent = loaded.diagnostics.every(({ code }) => code === 'EF1016');
+  if (!absent) tell('the pipelines do not load (eventflow validate), so data is not checked against their eventTypes');
+  return new Map();
+}
+
+async function intoBus(settings: Settings, flags: PublishFlags): Promise<OpenTarget> {
+  const eventTypes = await readEventTypes(settings);
   const bus = await openSettingsBus(settings);
-  const eventTypes = loaded.ok ? loaded.generation.eventTypes : new Map();
   const publisher = createPublisher({ bus }, { ...optionsOf(flags), eventTypes: () => eventTypes });
   const close = async (): Promise<void> => {
     await publisher.close();

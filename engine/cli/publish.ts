@@ -3,7 +3,16 @@ import { type Command, Option } from 'commander';
 import type { IngestFault } from '../core/ingest-fault.ts';
 import type { Publisher, PublishReceipt } from '../publisher.ts';
 import { exit, Failure, UsageError } from './exit.ts';
-import { busOption, jsonOption, perSecond, type SettingsFlags, valued, wholeNumber, withSettings } from './options.ts';
+import {
+  busOption,
+  jsonOption,
+  perSecond,
+  pipelinesOption,
+  type SettingsFlags,
+  valued,
+  wholeNumber,
+  withSettings,
+} from './options.ts';
 import { paintError, plural, print, progress, tell } from './output.ts';
 import type { Numbered } from './publish-input.ts';
 
@@ -142,6 +151,7 @@ export function define(program: Command): void {
       ),
     )
     .addOption(busOption())
+    .addOption(pipelinesOption())
     .addOption(jsonOption());
   withSettings(command).action(publish);
 }

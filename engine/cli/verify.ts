@@ -1,25 +1,13 @@
 /** `eventflow verify`: the conservation law, group by group. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { GroupBalance, Operations, Verification } from '../operations/operations.ts';
+import { terms } from '../observe/conservation.ts';
+import type { Operations, Verification } from '../operations/operations.ts';
 import { exit, Failure } from './exit.ts';
 import { type TargetFlags, withTarget } from './options.ts';
 import { paint, plural, print, printJson, table } from './output.ts';
 
-const columns = [
-  'accepted',
-  'delivered',
-  'skipped',
-  'unmatched',
-  'waiting',
-  'pending',
-  'retrying',
-  'due',
-  'dead',
-  'discarded',
-  'dropped',
-  'residue',
-] as const satisfies readonly (keyof GroupBalance)[];
+const columns = ['accepted', ...terms, 'residue'] as const;
 
 type Balance = Verification['total'];
 
