@@ -22,15 +22,18 @@ export interface DeliveryState {
 }
 
 /** `handler_removed` does not exist: a route without its handler never compiles. */
-export type DeadReason =
-  | 'exhausted'
-  | 'permanent'
-  | 'expired'
-  | 'invalid'
-  | 'undecodable'
-  | 'crash_loop'
-  | 'route_removed'
-  | 'breaker_open';
+export const deadReasons = [
+  'exhausted',
+  'permanent',
+  'expired',
+  'invalid',
+  'undecodable',
+  'crash_loop',
+  'route_removed',
+  'breaker_open',
+] as const;
+
+export type DeadReason = (typeof deadReasons)[number];
 
 /** What the worker hands over when a delivery gives up; the bus adds the event's bytes and the identity. */
 export interface LastWords {

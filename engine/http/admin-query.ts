@@ -1,19 +1,10 @@
 /** What requests to the admin listener ask for, read and checked. Throws `bad_request`. Pure. */
 import { parseTime } from '../core/attributes.ts';
-import type { DeadReason } from '../core/delivery.ts';
+import { type DeadReason, deadReasons } from '../core/delivery.ts';
 import { IngestFault } from '../core/ingest-fault.ts';
 import type { DeadLetterFilter, RedriveRequest } from '../operations/operations.ts';
 
-const reasons: ReadonlySet<string> = new Set<DeadReason>([
-  'exhausted',
-  'permanent',
-  'expired',
-  'invalid',
-  'undecodable',
-  'crash_loop',
-  'route_removed',
-  'breaker_open',
-]);
+const reasons: ReadonlySet<string> = new Set(deadReasons);
 
 type Fields = Readonly<Record<string, unknown>>;
 

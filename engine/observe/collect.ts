@@ -1,10 +1,11 @@
 /** From numbers to samples, at scrape time: one function per metric of the table, checked by the compiler. */
 import type { GroupStats } from '../bus/bus.ts';
+import { deadReasons } from '../core/delivery.ts';
 import type { BusReader } from './bus-reader.ts';
-import { residueOf } from './conservation.ts';
+import { provenResidue } from './conservation.ts';
 import { lagSamples } from './lag.ts';
 import { busErrorKinds, type Recorder, reloadResults } from './recorder.ts';
-import { attemptSlots, circuitStates, deadReasons, type HistogramCells, type RouteSeries, statuses } from './series.ts';
+import { attemptSlots, circuitStates, type HistogramCells, type RouteSeries, statuses } from './series.ts';
 import type { RouteGauges } from './signals.ts';
 import { type MetricName, metricOf } from './table.ts';
 
@@ -148,7 +149,7 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
   eventflow_reclaimed_total: perRoute((series) => series.reclaimed),
   eventflow_fenced_total: perRoute((series) => series.fenced),
   eventflow_lost_total: perRoute((series) => series.lost),
-  eventflow_conservation_residue: perGroup(residueOf),
+  eventflow_conservation_residue: perGroup(provenResidue),
 
   eventflow_retries_scheduled_total: perRoute((series) => series.retries),
   eventflow_retry_backlog: perGroup((stats) => stats.retrying),

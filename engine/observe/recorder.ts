@@ -1,7 +1,8 @@
 /** From signals to numbers. Runs once per attempt, so it only looks up and adds. */
+import { deadReasons } from '../core/delivery.ts';
 import type { Generation, Route } from '../core/route.ts';
 import { Budget, namedTypes, planRoutes } from './plan.ts';
-import { addTo, deadReasons, RouteSeries, type TypeSeries } from './series.ts';
+import { addTo, RouteSeries, type TypeSeries } from './series.ts';
 import type { Signal } from './signals.ts';
 import { other } from './table.ts';
 

@@ -3,7 +3,7 @@
  * attempt costs two map look-ups and a few additions. `collect.ts` reads them at scrape time.
  */
 import type { BreakerState } from '../core/breaker.ts';
-import type { DeadReason } from '../core/delivery.ts';
+import { deadReasons } from '../core/delivery.ts';
 import type { Fault } from '../core/outcome.ts';
 import type { Route } from '../core/route.ts';
 import { metricOf } from './table.ts';
@@ -13,16 +13,6 @@ export type TypeLabels = RouteLabels & { readonly event_type: string };
 
 export const statuses = ['delivered', 'skipped', 'failed', 'dead'] as const;
 export const circuitStates = ['closed', 'open', 'half_open'] as const satisfies readonly BreakerState['kind'][];
-export const deadReasons = [
-  'exhausted',
-  'permanent',
-  'expired',
-  'invalid',
-  'undecodable',
-  'crash_loop',
-  'route_removed',
-  'breaker_open',
-] as const satisfies readonly DeadReason[];
 
 /** Classes of errors, with the words of `retryOn` and `failOn` where there is one. */
 export const errorTypes = ['timeout', 'connection', 'dns', '4xx', '429', '5xx', 'status', 'error'] as const;
