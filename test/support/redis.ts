@@ -2,16 +2,15 @@
  * A Redis for tests: the one that `EVENTFLOW_TEST_REDIS_URL` names, else a container where Docker answers, else a
  * `redis-server` process. When none of them works the tests fail and say so; they are never skipped.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
-
-const run = promisify(execFile);
+import { findDocker, hasImage } from './docker.ts';
+import { redisImage } from './image.ts';
 
 export interface TestRedis {
   readonly url: string;
@@ -27,7 +26,8 @@ export async function startRedis(): Promise<TestRedis> {
   if (url !== undefined && url !== '') {
     return { url, version: await versionOf(url), how: 'env', stop: async () => undefined };
   }
-  if (await dockerAnswers()) return await startContainer();
+  const container = await startContainerIfPossible();
+  if (container !== undefined) return container;
   try {
     const server = await startRedisProcess();
     return { url: server.url, version: server.version, how: 'process', stop: () => server.stop() };
@@ -38,28 +38,23 @@ export async function startRedis(): Promise<TestRedis> {
   }
 }
 
-async function dockerAnswers(): Promise<boolean> {
+/** Undefined where Docker does not answer or has no image and cannot pull one, which is said; a named image must work. */
+async function startContainerIfPossible(): Promise<TestRedis | undefined> {
+  const docker = await findDocker();
+  if (docker === undefined) return undefined;
+  const named = process.env['EVENTFLOW_TEST_REDIS_IMAGE'];
+  if (named !== undefined) return await startContainer(named);
   try {
-    await run('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 5_000 });
-    return true;
-  } catch {
-    return false;
+    return await startContainer((await hasImage(docker, redisImage)) ? redisImage : 'redis:7');
+  } catch (error) {
+    console.log(`# Docker answers but starts no Redis, so a process is used: ${(error as Error).message}`);
+    return undefined;
   }
 }
 
-async function imageName(): Promise<string> {
-  const wanted = process.env['EVENTFLOW_TEST_REDIS_IMAGE'] ?? 'eventflow-redis:local';
-  try {
-    await run('docker', ['image', 'inspect', wanted], { timeout: 5_000 });
-    return wanted;
-  } catch {
-    return process.env['EVENTFLOW_TEST_REDIS_IMAGE'] ?? 'redis:7';
-  }
-}
-
-async function startContainer(): Promise<TestRedis> {
+async function startContainer(image: string): Promise<TestRedis> {
   const { GenericContainer, Wait } = await import('testcontainers');
-  const container = await new GenericContainer(await imageName())
+  const container = await new GenericContainer(image)
     .withExposedPorts(6379)
     .withWaitStrategy(Wait.forLogMessage(/Ready to accept connections/))
     .start();
