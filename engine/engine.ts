@@ -18,6 +18,7 @@ import type { Health, HttpDeps, Listening } from './http/deps.ts';
 import { startIngest } from './http/ingest.ts';
 import { createLog, type EngineLog } from './observe/logs.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
+import { redact } from './observe/redact.ts';
 import { type Observer, observeAll } from './observe/signals.ts';
 import { localOperations } from './operations/local.ts';
 import type { ReloadReport } from './operations/operations.ts';
@@ -226,6 +227,7 @@ class RunningEngine implements Engine {
       journal: settings.journal.keep,
       leaseMs: settings.delivery.lease,
       random: Math.random,
+      mask: (text) => redact(text, this.#secrets) as string,
     });
     this.#reloader = new Reloader({
       load: () => this.#load(),

@@ -191,12 +191,12 @@ function retryAfterOf({ headers }: HttpResponse, now: number): number | undefine
 }
 
 /**
- * An HTTP answer that is no success, with its status, the start of its body and its `Retry-After`. `now` is
+ * An HTTP answer that is no success, with its status, its body (the engine keeps 1 KiB of it) and its `Retry-After`. `now` is
  * `context.clock()`; `message` says what was expected instead.
  */
 export function badAnswer(response: HttpResponse, now: number, message?: string): Error {
   const { status, body } = response;
-  const error = badStatus(new Error(message ?? `expected a 2xx, got ${status}`), status, body.slice(0, 1024));
+  const error = badStatus(new Error(message ?? `expected a 2xx, got ${status}`), status, body);
   const wait = retryAfterOf(response, now);
   return wait === undefined ? error : retryAfter(error, wait);
 }

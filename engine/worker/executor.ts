@@ -8,7 +8,7 @@ import type { Fault, Outcome } from '../core/outcome.ts';
 import type { EventTypeRule, Route } from '../core/route.ts';
 import { decodeEvent, type EventEnvelope } from '../event.ts';
 import { type Handler, type Log, skipReason } from '../plugin.ts';
-import { failedOutcome, timeoutOutcome } from './fault.ts';
+import { failedOutcome, type Mask, timeoutOutcome } from './fault.ts';
 import { RunningDelivery } from './running.ts';
 
 /** What an entry is before its handler is asked. */
@@ -34,6 +34,8 @@ export interface ExecutorDeps {
   /** Exactly once per delivery that ran. */
   readonly onOutcome: (delivery: RunningDelivery, outcome: Outcome, endedAt: number) => void;
   readonly onMisbehaviour: (what: string) => void;
+  /** For the words of handlers and targets, which end up in dead letters and in the journal. */
+  readonly mask?: Mask | undefined;
 }
 
 /** After a timeout's abort a handler gets this long to end by itself: a success that comes late is still a success. */
@@ -134,7 +136,7 @@ export class Executor {
 
   #threw(delivery: RunningDelivery, reason: unknown): void {
     if (delivery.timedOut) return this.#end(delivery, timeoutOutcome(this.#deps.route.timeout));
-    this.#end(delivery, failedOutcome(reason));
+    this.#end(delivery, failedOutcome(reason, this.#deps.mask));
   }
 
   #end(delivery: RunningDelivery, outcome: Outcome): void {

@@ -48,33 +48,39 @@ function messageOf(reason: unknown): string {
   return `expected an Error to be thrown, got ${typeof reason === 'string' ? reason : `a value of type ${typeof reason}`}`;
 }
 
-function describe(reason: unknown, hint: FaultHint): Fault {
+/** Takes secrets out of a text; before it is cut, so that no half of one stays. */
+export type Mask = (text: string) => string;
+
+function describe(reason: unknown, hint: FaultHint, mask: Mask): Fault {
   const code = hint.code ?? codeOf(reason) ?? (reason instanceof Error ? reason.name : 'thrown');
   return {
-    code: code.slice(0, 64),
-    message: messageOf(reason).slice(0, maxMessage),
+    code: mask(code).slice(0, 64),
+    message: mask(messageOf(reason)).slice(0, maxMessage),
     kind: hint.kind ?? kindOfCode(code),
     ...(hint.status === undefined ? {} : { status: hint.status }),
-    ...(hint.body === undefined ? {} : { body: hint.body.slice(0, maxBody) }),
+    ...(hint.body === undefined ? {} : { body: mask(hint.body).slice(0, maxBody) }),
     ...(hint.unavailable === true ? { unavailable: true } : {}),
   };
 }
 
-/** The outcome of an attempt that threw `reason`. Never throws itself, whatever was thrown: a getter may. */
-export function failedOutcome(reason: unknown): FailedOutcome {
+/**
+ * The outcome of an attempt that threw `reason`. Never throws itself, whatever was thrown: a getter may. What a target
+ * answers can repeat what it was sent, so its words go through `mask`.
+ */
+export function failedOutcome(reason: unknown, mask: Mask = (text) => text): FailedOutcome {
   try {
-    return hintedOutcome(reason);
+    return hintedOutcome(reason, mask);
   } catch {
     const message = 'expected an Error to be thrown, got a value that cannot be read';
     return { kind: 'failed', permanent: false, fault: { code: 'thrown', kind: 'error', message } };
   }
 }
 
-function hintedOutcome(reason: unknown): FailedOutcome {
+function hintedOutcome(reason: unknown, mask: Mask): FailedOutcome {
   const hint = hintOf(reason);
   return {
     kind: 'failed',
-    fault: describe(reason, hint),
+    fault: describe(reason, hint, mask),
     permanent: hint.permanent === true,
     ...(hint.retryAfter === undefined ? {} : { retryAfter: hint.retryAfter }),
   };

@@ -9,6 +9,7 @@ import type { Generation, Route } from '../core/route.ts';
 import type { Observer, RouteGauges } from '../observe/signals.ts';
 import type { Handler, Log } from '../plugin.ts';
 import { BreakerBoard } from './breakers.ts';
+import type { Mask } from './fault.ts';
 import { SuspectLane } from './suspects.ts';
 import { Worker } from './worker.ts';
 
@@ -21,6 +22,8 @@ export interface RouteTableDeps {
   readonly journal: 'all' | 'failures' | 'off';
   readonly leaseMs: number;
   readonly random: () => number;
+  /** Takes secrets out of what handlers and targets say. */
+  readonly mask?: Mask;
 }
 
 /** By group. `change`: same identity, another hash. */
@@ -106,7 +109,7 @@ export class RouteTable {
   }
 
   #worker(route: Route, handler: Handler, group: Group): Worker {
-    const { bus, observer, logFor, journal, leaseMs, random } = this.#deps;
+    const { bus, observer, logFor, journal, leaseMs, random, mask } = this.#deps;
     return new Worker({
       bus,
       group,
@@ -120,6 +123,7 @@ export class RouteTable {
       random,
       journal,
       leaseMs,
+      mask,
     });
   }
 

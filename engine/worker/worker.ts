@@ -20,6 +20,7 @@ import type { BreakerGate } from './breaker-gate.ts';
 import type { BreakerBoard } from './breakers.ts';
 import { Consumer, type ConsumerDeps } from './consumer.ts';
 import { Executor } from './executor.ts';
+import type { Mask } from './fault.ts';
 import { GroupLoops } from './loops.ts';
 import { attemptOf, lastWords, rowOf, unrunRow } from './records.ts';
 import type { RunningDelivery } from './running.ts';
@@ -42,6 +43,8 @@ export interface WorkerDeps {
   readonly journal: 'all' | 'failures' | 'off';
   /** How long an entry may show no sign of life before it is taken over, ms. */
   readonly leaseMs: number;
+  /** Takes secrets out of what handlers and targets say [says it as it is]. */
+  readonly mask?: Mask | undefined;
 }
 
 type Verdict = Parameters<ConsumerDeps['judge']>[1];
@@ -66,6 +69,7 @@ export class Worker {
     this.#executor = new Executor({
       route,
       handler: deps.handler,
+      mask: deps.mask,
       log: deps.log,
       now,
       wants: matchAny(route.on),

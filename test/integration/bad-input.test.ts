@@ -284,6 +284,30 @@ for (const [handler, makeTarget] of [
   });
 }
 
+test('a target that repeats what it was sent brings no secret into dead letters and journal', async (t) => {
+  const sink = await httpSink();
+  t.after(() => sink.close());
+  await writeFile(join(folder, 'token'), 'hush-bearer-1\n');
+  const options = `{ url: "${sink.url}", auth: { bearer: "\${file:${join(folder, 'token')}}" } }`;
+  const engine = await start(delivering(options));
+  t.after(() => engine.stop(0));
+  // The second time it straddles the limit at which the answer is cut.
+  sink.usually(({ headers }) => ({
+    status: 422,
+    body: `you sent ${headers['authorization']} ${'.'.repeat(985)}hush-bearer-1`,
+  }));
+  await engine.publisher.publish({ type: 'order.paid', id: 'told', source: '/s' });
+  const operations = localOperations(engine.bus);
+  const [letter] = await eventually('the dead letter', async () => {
+    const letters = await operations.deadLetters({ limit: 1 });
+    return letters.length > 0 && letters;
+  });
+  assert.match(String(sink.requests[0]?.headers['authorization']), /hush-bearer-1/);
+  assert.match(letter?.fault.body ?? '', /^you sent Bearer \[secret\] \.+\[secret\]$/);
+  const said = JSON.stringify([letter, await operations.timeline('told')]);
+  assert.doesNotMatch(said, /hush/);
+});
+
 /** Redis on disk, and an engine that delivers to a sink. */
 async function onRedis(t: TestContext): Promise<{
   readonly redis: RedisProcess;
