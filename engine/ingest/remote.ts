@@ -89,9 +89,19 @@ export interface Remote {
   close(): Promise<void>;
 }
 
-/** `url`: base of an ingest listener, such as `http://127.0.0.1:8787`. */
+/** The form of the address only: it may hold a password. */
+function endpointOf(url: string): URL {
+  const protocol = URL.canParse(url) ? new URL(url).protocol : undefined;
+  if (protocol === 'http:' || protocol === 'https:') return new URL('v1/events', url.endsWith('/') ? url : `${url}/`);
+  const got = protocol === undefined ? 'a text that is no URL' : `one of ${protocol}`;
+  throw new TypeError(
+    `expected url to be the ingest address of an engine, such as http://127.0.0.1:8787, got ${got}: for a bus, give { bus: await openBus(URL) }`,
+  );
+}
+
+/** `url`: base of an ingest listener, such as `http://127.0.0.1:8787`. Throws `TypeError` for anything else. */
 export function openRemote(url: string, timeoutMs: number): Remote {
-  const endpoint = new URL('v1/events', url.endsWith('/') ? url : `${url}/`);
+  const endpoint = endpointOf(url);
   const pool = new Pool(endpoint.origin, { connections: 4 });
 
   const request: Pool['request'] = async (options: Dispatcher.RequestOptions) => {

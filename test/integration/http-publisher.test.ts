@@ -205,3 +205,16 @@ test('the observer hears of every event once', async () => {
   assert.deepEqual(signals, [{ kind: 'published', eventType: 'a', source: '/s', count: 1 }]);
   await publisher.close();
 });
+
+test('a publisher takes the address of an engine, and says so to anything else without repeating it', () => {
+  for (const [url, got] of [
+    ['shop.example', 'a text that is no URL'],
+    ['redis://:hushhush@127.0.0.1:6379/0', 'one of redis:'],
+    ['sqlite:bus.db', 'one of sqlite:'],
+  ] as const) {
+    assert.throws(() => createPublisher({ url }), {
+      name: 'TypeError',
+      message: `expected url to be the ingest address of an engine, such as http://127.0.0.1:8787, got ${got}: for a bus, give { bus: await openBus(URL) }`,
+    });
+  }
+});
