@@ -294,7 +294,7 @@ test('a target that repeats what it was sent brings no secret into dead letters 
   // The second time it straddles the limit at which the answer is cut.
   sink.usually(({ headers }) => ({
     status: 422,
-    body: `you sent ${headers['authorization']} ${'.'.repeat(985)}hush-bearer-1`,
+    body: `you sent ${String(headers['authorization'])} ${'.'.repeat(985)}hush-bearer-1`,
   }));
   await engine.publisher.publish({ type: 'order.paid', id: 'told', source: '/s' });
   const operations = localOperations(engine.bus);
