@@ -103,11 +103,6 @@ export class Connection {
     return this.#bounded(() => this.#send(Command, name, args, 'utf8'));
   }
 
-  /** The same with buffers instead of strings in the reply. */
-  callRaw(name: string, args: readonly Argument[]): Promise<unknown> {
-    return this.#bounded(() => this.#send(Command, name, args, null));
-  }
-
   eval(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     return this.#bounded(() => this.#evaluate(Command, script, [keys.length, ...keys, ...args]));
   }

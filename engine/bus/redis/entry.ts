@@ -1,4 +1,4 @@
-/** From Redis's replies to entries. This is the hot path: replies come as buffers, and only what is needed is decoded. */
+/** From Redis's replies to entries. This is the hot path. */
 import type { Entry } from '../bus.ts';
 import type { DueState } from './records.ts';
 
@@ -34,13 +34,7 @@ export class Slot {
 export const slotOf = (entry: Entry): Slot => entry.slot as Slot;
 
 /** Field, value, field, value … */
-type RawFields = readonly Buffer[];
-/** As Redis answers an entry; without fields when it was deleted. */
-export type RawEntry = readonly [id: Buffer, fields: RawFields | null];
-
-const letterD = 100;
-const text = (buffer: Buffer | undefined): string => buffer?.toString() ?? '';
-const isBody = (field: Buffer | undefined): boolean => field?.length === 1 && field[0] === letterD;
+type RawFields = readonly string[];
 
 /** ms of a Redis stream id. */
 const timeOf = (id: string): number => Number.parseInt(id, 10);
@@ -60,10 +54,7 @@ export function toEntry(
   seenAt: number,
 ): Entry {
   const slot = new Slot(source, id, seenAt, counted);
-  if (fields.length === 2 && isBody(fields[0])) {
-    const body = text(fields[1]);
-    return plain(slot, body, undefined, starts);
-  }
+  if (fields.length === 2 && fields[0] === 'd') return plain(slot, fields[1] ?? '', undefined, starts);
   const { body, meta, due } = contentOf(source, id, fields);
   if (due === undefined) return plain(slot, body, meta, starts);
   const { origin, publishedAt, meta: dueMeta, ...state } = due;
@@ -87,7 +78,7 @@ function plain(slot: Slot, body: string, meta: string | undefined, starts: numbe
 
 function contentOf(source: Source, id: string, fields: RawFields): Content {
   const named = new Map<string, string>();
-  for (let at = 0; at + 1 < fields.length; at += 2) named.set(text(fields[at]), text(fields[at + 1]));
+  for (let at = 0; at + 1 < fields.length; at += 2) named.set(fields[at] ?? '', fields[at + 1] ?? '');
   const body = named.get('d');
   if (body !== undefined) return { body, meta: named.get('m'), due: dueOf(source, named.get('s')) };
   const type = named.get('type');

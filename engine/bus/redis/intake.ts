@@ -5,9 +5,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Entry } from '../bus.ts';
 import type { Connection } from './connection.ts';
-import { type RawEntry, type Source, slotOf, toEntry } from './entry.ts';
+import { type Source, slotOf, toEntry } from './entry.ts';
 import { type FaultLog, faultKind } from './faults.ts';
 import { renew } from './leases.ts';
+import type { StreamReply } from './read-reply.ts';
 import { blockMs, type Reader } from './reader.ts';
 
 const pauseAfterFault = 200;
@@ -23,9 +24,6 @@ export interface IntakeDeps {
   /** Makes lost groups again on all streams of this group. */
   readonly restore: () => Promise<void>;
 }
-
-/** Reply of XREADGROUP. */
-type RawRead = readonly (readonly [key: Buffer, entries: readonly RawEntry[]])[] | null | undefined;
 
 export class Intake {
   readonly #deps: IntakeDeps;
@@ -91,14 +89,14 @@ export class Intake {
     const count = Math.max(1, Math.floor(limit / this.#busy));
     const args = ['GROUP', name, consumer, 'COUNT', count, 'BLOCK', blockMs, 'STREAMS', ...this.#tail];
     try {
-      this.#land((await reader.read(args)) as RawRead);
+      this.#land(await reader.read(args));
       faults.clear(`read ${name}`);
     } catch (error) {
       if (!this.#closed) await this.#recover(error as Error);
     }
   }
 
-  #land(reply: RawRead): void {
+  #land(reply: StreamReply | null | undefined): void {
     if (reply === null || reply === undefined) {
       this.#busy = 1;
       return;
@@ -106,10 +104,10 @@ export class Intake {
     this.#busy = reply.length;
     const seenAt = Math.floor(performance.now());
     for (const [key, entries] of reply) {
-      const source = this.#byKey.get(key.toString());
+      const source = this.#byKey.get(key);
       if (source === undefined) continue;
       for (const [id, fields] of entries) {
-        this.#waiting.push(toEntry(source, id.toString('latin1'), fields ?? [], 1, true, seenAt));
+        this.#waiting.push(toEntry(source, id, fields ?? [], 1, true, seenAt));
       }
     }
   }

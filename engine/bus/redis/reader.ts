@@ -5,9 +5,13 @@
  * A client that has not answered for three times as long as a read may block is replaced: of a half-open link, and of
  * a client that is stuck while reconnecting, nothing else is ever heard.
  */
+
+import type { Socket } from 'node:net';
 import { Command, type Redis } from 'ioredis';
 import type { Connection, ConnectionSpec } from './connection.ts';
 import { abandon, newClient } from './connection.ts';
+import type { StreamReply } from './read-reply.ts';
+import { Tap } from './tap.ts';
 
 export const blockMs = 2_000;
 
@@ -16,6 +20,7 @@ export class Reader {
   readonly #patience: number;
   #client: Redis;
   #clientId: number | undefined;
+  #tap: Tap | undefined;
   #heard = performance.now();
   #giveUp: (() => void) | undefined;
   readonly #watch: NodeJS.Timeout;
@@ -34,19 +39,44 @@ export class Reader {
   }
 
   /**
-   * One XREADGROUP, with buffers in its reply: `[[key, [[id, fields], …]], …]` or null. Undefined: the client had to be
-   * replaced. Rejects with what Redis says.
+   * One XREADGROUP; null when nothing came in time. Undefined: the link broke, or the client had to be replaced.
+   * Rejects with what Redis says.
    */
-  read(args: readonly (string | number)[]): Promise<unknown> {
+  read(args: readonly (string | number)[]): Promise<StreamReply | null | undefined> {
     this.#heard = performance.now();
-    const reply = this.#client.sendCommand(new Command('XREADGROUP', args as string[], { replyEncoding: null }));
     return new Promise((resolve, reject) => {
       this.#giveUp = () => resolve(undefined);
-      (reply as Promise<unknown>).then(resolve, reject).finally(() => {
+      const over = (): void => {
         this.#heard = performance.now();
         this.#giveUp = undefined;
-      });
+      };
+      this.#send(args).then(
+        (reply) => {
+          over();
+          resolve(reply);
+        },
+        (error: Error) => {
+          over();
+          reject(error);
+        },
+      );
     });
+  }
+
+  /** While there is no link the client keeps the command until there is one. */
+  async #send(args: readonly (string | number)[]): Promise<StreamReply | null | undefined> {
+    const client = this.#client;
+    if (this.#tap?.free !== true) {
+      const command = new Command('XREADGROUP', args as string[], { replyEncoding: 'utf8' });
+      return (await client.sendCommand(command)) as StreamReply | null;
+    }
+    try {
+      return await this.#tap.read(args);
+    } catch (error) {
+      // A demoted master answers so for ever.
+      if ((error as Error).message.startsWith('READONLY')) client.disconnect(true);
+      throw error;
+    }
   }
 
   /** Ends a read that blocks. Resolves to false when the server knows of none. */
@@ -67,13 +97,17 @@ export class Reader {
       this.#heard = performance.now();
       client.call('CLIENT', 'ID').then(
         (id) => {
-          if (client === this.#client) this.#clientId = id as number;
+          if (client !== this.#client) return;
+          this.#clientId = id as number;
+          this.#tap = new Tap(client.stream as Socket);
         },
         () => undefined,
       );
     });
     client.on('close', () => {
-      if (client === this.#client) this.#clientId = undefined;
+      if (client !== this.#client) return;
+      this.#clientId = undefined;
+      this.#tap = undefined;
     });
     return client;
   }
@@ -88,6 +122,7 @@ export class Reader {
     );
     const old = this.#client;
     this.#clientId = undefined;
+    this.#tap = undefined;
     this.#client = this.#open();
     this.#client.connect().catch(() => undefined);
     this.#heard = performance.now();

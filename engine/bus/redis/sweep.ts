@@ -3,9 +3,10 @@
  * a long pending list costs a little in each pass.
  */
 import type { Entry, Reclaimed } from '../bus.ts';
-import { type RawEntry, type Source, toEntry } from './entry.ts';
+import { type Source, toEntry } from './entry.ts';
 import { faultKind } from './faults.ts';
 import type { Holder } from './leases.ts';
+import type { RawEntry } from './read-reply.ts';
 import { scripts } from './scripts.ts';
 
 /** Entries that were handed out so often are suspects: they are shown first and counted when they start. */
@@ -84,9 +85,9 @@ export class Sweep {
   }
 
   /** In one piece when the ids stand together, as a crash leaves them; those further apart one by one. */
-  async #bodies(source: Source, ids: readonly string[]): Promise<ReadonlyMap<string, readonly Buffer[]>> {
+  async #bodies(source: Source, ids: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
     const [first, last] = [ids[0] as string, ids.at(-1) as string];
-    const found = new Map<string, readonly Buffer[]>();
+    const found = new Map<string, readonly string[]>();
     await this.#range(source, first, last, ids.length + 16, found);
     const missing = ids.filter((id) => !found.has(id));
     await Promise.all(missing.map((id) => this.#range(source, id, id, 1, found)));
@@ -98,11 +99,11 @@ export class Sweep {
     from: string,
     to: string,
     count: number,
-    into: Map<string, readonly Buffer[]>,
+    into: Map<string, readonly string[]>,
   ): Promise<void> {
     const args = [source.key, from, to, 'COUNT', count];
-    for (const [id, fields] of (await this.#holder.commands.callRaw('XRANGE', args)) as RawEntry[]) {
-      into.set(id.toString('latin1'), fields ?? []);
+    for (const [id, fields] of (await this.#holder.commands.call('XRANGE', args)) as RawEntry[]) {
+      into.set(id, fields ?? []);
     }
   }
 }
