@@ -2,7 +2,7 @@
  * How far a consumer reads ahead of its free slots. Reading far ahead makes batches big and throughput high, but an
  * entry that waits in this process cannot be taken by a peer; so the window follows how fast it drains. Pure.
  */
-export const largestWindow = 512;
+export const largestWindow = 256;
 const quick = 50;
 const slow = 250;
 

@@ -4,31 +4,31 @@
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { bareDrain, bareLatency, bareLive } from './bare.ts';
-import { barePublish, bareReclaim, bareRetries, busDrain, busPromote, busPublish, busReclaim } from './bus.ts';
-import { engineDrain, engineLatency, engineLive } from './engine.ts';
-import { bullDrain, bullLive } from './peer.ts';
 import type { Reading } from './reading.ts';
 
-const contestants = {
-  bareDrain,
-  bareLatency,
-  bareLive,
-  barePublish,
-  bareReclaim,
-  bareRetries,
-  bullDrain,
-  bullLive,
-  busDrain,
-  busPromote,
-  busPublish,
-  busReclaim,
-  engineDrain,
-  engineLatency,
-  engineLive,
+/** Loaded when they run, so that nobody's memory holds the others' code. */
+const rooms = {
+  bareDrain: () => import('./bare.ts'),
+  bareLatency: () => import('./bare.ts'),
+  bareLive: () => import('./bare.ts'),
+  barePublish: () => import('./bus.ts'),
+  bareReclaim: () => import('./bus.ts'),
+  bareRetries: () => import('./bus.ts'),
+  bullDrain: () => import('./peer.ts'),
+  bullLive: () => import('./peer.ts'),
+  busDrain: () => import('./bus.ts'),
+  busPromote: () => import('./bus.ts'),
+  busPublish: () => import('./bus.ts'),
+  busReclaim: () => import('./bus.ts'),
+  engineDrain: () => import('./engine.ts'),
+  engineLatency: () => import('./engine.ts'),
+  engineLive: () => import('./engine.ts'),
 };
 
-type Contestants = typeof contestants;
+type Rooms = typeof rooms;
+type Contestants = {
+  [N in keyof Rooms]: N extends keyof Awaited<ReturnType<Rooms[N]>> ? Awaited<ReturnType<Rooms[N]>>[N] : never;
+};
 export type Name = keyof Contestants;
 type Tail<F> = F extends (url: string, ...rest: infer Rest) => Promise<Reading> ? Rest : never;
 
@@ -45,7 +45,8 @@ export async function compete<N extends Name>(url: string, name: N, ...args: Tai
 
 if (process.argv[1] === import.meta.filename) {
   const [name, url, args] = process.argv.slice(2) as [Name, string, string];
-  const run = contestants[name] as (url: string, ...rest: unknown[]) => Promise<Reading>;
+  const room = (await rooms[name]()) as unknown as Record<Name, (url: string, ...rest: unknown[]) => Promise<Reading>>;
+  const run = room[name];
   const reading = await run(url, ...(JSON.parse(args) as unknown[]));
   process.send?.(reading, () => process.exit(0));
 }

@@ -6,10 +6,9 @@ import { fork } from 'node:child_process';
 import { hash } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Queue } from 'bullmq';
+import type { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { Publication } from '../../engine/bus/bus.ts';
-import { openRedisBus } from '../../engine/bus/redis/bus.ts';
 import { sampleEvent, sampleId, typeOf } from './reading.ts';
 
 export interface Production {
@@ -45,6 +44,7 @@ async function openSender({ kind, url, types }: Production): Promise<Sender> {
     case 'bare':
       return bareSender(new Redis(url), types);
     case 'engine': {
+      const { openRedisBus } = await import('../../engine/bus/redis/bus.ts');
       const bus = await openRedisBus(url, { durability: { mode: 'none' } });
       return {
         one: (at) => bus.publish([publication(at, types)]),
@@ -52,8 +52,10 @@ async function openSender({ kind, url, types }: Production): Promise<Sender> {
         close: () => bus.close(),
       };
     }
-    case 'bullmq':
+    case 'bullmq': {
+      const { Queue } = await import('bullmq');
       return bullSender(new Queue('bench', { connection: { url } }));
+    }
   }
 }
 
