@@ -1,8 +1,8 @@
 /** `eventflow generate`: dashboards and alert rules from the pipelines. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Argument, type Command } from 'commander';
 import type { Generation } from '../core/route.ts';
+import { checkGenerated, writeGenerated } from '../observe/generated.ts';
 import { exit, Failure } from './exit.ts';
 import { pipelinesOption, type SettingsFlags, switched, valued, withSettings } from './options.ts';
 import { plural, print, tell } from './output.ts';
@@ -20,45 +20,41 @@ const generators: Readonly<Record<string, (generation: Generation) => Promise<Fi
   alerts: async (generation) => (await import('../observe/alerts/index.ts')).generateAlerts(generation),
 };
 
-const prefixed = (folder: string, files: Files): [string, string][] =>
-  Object.entries(files).map(([name, text]) => [join(folder, name), text]);
-
-/** `all` puts each kind into a folder of its own. */
-async function generateAll(what: string, generation: Generation): Promise<readonly [string, string][]> {
+/** By folder: `all` puts each kind into one of its own. */
+async function generateAll(
+  what: string,
+  out: string,
+  generation: Generation,
+): Promise<readonly (readonly [string, Files])[]> {
   const one = generators[what];
-  if (one !== undefined) return prefixed('', await one(generation));
-  const kinds = Object.entries(generators).map(async ([kind, make]) => prefixed(kind, await make(generation)));
-  return (await Promise.all(kinds)).flat();
+  if (one !== undefined) return [[out, await one(generation)]];
+  const kinds = Object.entries(generators);
+  return Promise.all(kinds.map(async ([kind, make]) => [join(out, kind), await make(generation)] as const));
 }
 
-async function isStale([file, text]: readonly [string, string]): Promise<boolean> {
-  return (await readFile(file, 'utf8').catch(() => undefined)) !== text;
+async function check(folder: string, files: Files): Promise<number> {
+  const stale = await checkGenerated(folder, files);
+  for (const { file, state } of stale) print(`${join(folder, file)} (${state})`);
+  return stale.length;
 }
 
-async function check(files: readonly (readonly [string, string])[]): Promise<void> {
-  const stale: string[] = [];
-  for (const file of files) if (await isStale(file)) stale.push(file[0]);
-  for (const file of stale) print(file);
-  if (stale.length === 0) return tell(`${plural(files.length, 'file')} up to date`);
-  throw new Failure(exit.failed, `${plural(stale.length, 'file')} out of date: run this command without --check`);
-}
-
-async function write(files: readonly (readonly [string, string])[]): Promise<void> {
-  for (const [file, text] of files) {
-    await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, text);
-    print(file);
-  }
-  tell(`wrote ${plural(files.length, 'file')}`);
+async function write(folder: string, files: Files): Promise<number> {
+  const stale = await writeGenerated(folder, files);
+  for (const { file, state } of stale) print(`${join(folder, file)}${state === 'left over' ? ' (removed)' : ''}`);
+  return stale.length;
 }
 
 async function generate(what: string, flags: GenerateFlags): Promise<void> {
   const { readSettings } = await import('./settings.ts');
   const { expectGeneration } = await import('./pipelines.ts');
   const generation = await expectGeneration(await readSettings(flags));
-  const made = await generateAll(what, generation);
-  const files = made.map(([name, text]) => [join(flags.out, name), text] as const);
-  await (flags.check === true ? check(files) : write(files));
+  let stale = 0;
+  for (const [folder, files] of await generateAll(what, flags.out, generation)) {
+    stale += await (flags.check === true ? check(folder, files) : write(folder, files));
+  }
+  if (stale === 0) return tell('everything is up to date');
+  if (flags.check !== true) return tell(`brought ${plural(stale, 'file')} up to date`);
+  throw new Failure(exit.failed, `${plural(stale, 'file')} out of date: run this command without --check`);
 }
 
 export function define(program: Command): void {

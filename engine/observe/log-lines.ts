@@ -98,7 +98,10 @@ export class LogLines {
 
   #reloaded({ result, generation, hash, problems, changes }: Of<'reloaded'>): void {
     if (result === 'rejected') {
-      const message = `reload rejected, generation ${generation} goes on`;
+      const message =
+        generation === 0
+          ? 'the first load was rejected: nothing runs'
+          : `reload rejected, generation ${generation} goes on`;
       if (this.#repeats.changed('reload', problems.join('\n')) !== undefined) this.#log.error({ problems }, message);
       return;
     }

@@ -189,7 +189,7 @@ test('generate writes what the pipelines need, and --check tells when it is out 
   const [first = ''] = written.stdout.split('\n');
   await writeFile(first, 'changed');
   const stale = await ef([...args, '--check']);
-  assert.deepEqual([stale.code, stale.stdout], [1, `${first}\n`]);
+  assert.deepEqual([stale.code, stale.stdout], [1, `${first} (changed)\n`]);
   assert.equal(await readFile(first, 'utf8'), 'changed');
 });
 
