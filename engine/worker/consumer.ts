@@ -16,6 +16,8 @@ import type { Executor } from './executor.ts';
 const maxUnsettled = 2_048;
 /** Of small events this many fit into what a socket gives at once, 64 KiB; more is not faster. */
 const longestRead = 192;
+/** So few entries run at once: a trip to the bus would make them wait for longer than they take. */
+const few = 16;
 const firstPause = 100;
 const longestPause = 2_000;
 
@@ -142,8 +144,9 @@ export class Consumer {
         const entries = await group.read(limit, signal);
         pause = firstPause;
         this.#push(entries);
-        // The next read goes out before these entries run, so that the bus answers while they do.
-        if (!signal.aborted) queueMicrotask(() => this.#pump());
+        if (entries.length < few) this.#pump();
+        // The next read goes out before so many run, so that the bus answers while they do.
+        else if (!signal.aborted) queueMicrotask(() => this.#pump());
       } catch (error) {
         onFault(error as Error);
         await new Promise((resolve) => setTimeout(resolve, pause));
