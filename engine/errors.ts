@@ -298,7 +298,10 @@ export const catalogue = {
     title: 'the embedded bus is in use',
     help: 'Another process owns this bus file. Talk to it over its admin address, or stop it first.',
   },
-  EF5003: { title: 'unknown bus URL', help: 'Expected `sqlite:PATH`, `sqlite::memory:` or `redis://HOST:PORT/DB`.' },
+  EF5003: {
+    title: 'unknown bus URL',
+    help: 'Expected `sqlite:PATH`, `sqlite::memory:` or `redis://HOST:PORT/DB`, with a database that the server has.',
+  },
   EF5010: {
     title: 'the outcome of a publication is unknown',
     help: 'The bus did not confirm in time, so the events may be stored or not. Publish the same events again, with the same ids or Idempotency-Key: those that are stored are not stored twice.',
@@ -314,6 +317,10 @@ export const catalogue = {
   EF5013: {
     title: 'the bus server is too old',
     help: 'EventFlow needs Redis 7.0 or later, or a Valkey of any version.',
+  },
+  EF5014: {
+    title: 'there is no link to the bus',
+    help: 'The link to the bus was down for as long as the call could wait, so nothing of it was sent or stored. It is made again by itself; look at the server and at the network between.',
   },
   EF5021: {
     title: 'the bus file was written by a newer version',

@@ -14,6 +14,7 @@ const signs: readonly (readonly [RegExp, RefusalWord])[] = [
 const codes: Readonly<Record<string, RefusalWord>> = {
   EF5001: 'store_unavailable',
   EF5011: 'store_unavailable',
+  EF5014: 'store_unavailable',
   EF5023: 'store_degraded',
   EF5024: 'shutting_down',
 };

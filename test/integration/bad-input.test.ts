@@ -359,8 +359,8 @@ test('a Redis that dies under the engine is answered 503, and all goes on when i
   for (const id of ['lost-1', 'lost-2', 'lost-3']) {
     const { status, word, retryAfter, ms } = await post(id);
     assert.deepEqual([status, retryAfter], [503, '1'], String(word));
-    // What was on its way when the link broke may have been stored.
-    assert.match(String(word), /^(store_unavailable|outcome_unknown)$/);
+    // What was on its way when the link broke may have been stored; later ones were never sent.
+    if (id !== 'lost-1') assert.equal(word, 'store_unavailable');
     assert.ok(ms < 3_000, `expected an answer within 3 s, got one after ${ms} ms`);
   }
   assert.equal(await ready(), 503);

@@ -96,6 +96,10 @@ export class Connection {
     } finally {
       this.#client.off('error', note);
     }
+    // ioredis reports a database that does not exist, and then works on in database 0.
+    if (reason?.message.includes('DB index') === true) {
+      throw new EventFlowError('EF5003', `expected a database that ${this.#spec.target.label} has: ${reason.message}`);
+    }
   }
 
   /** Strings and numbers, nested as Redis answers them: ioredis reshapes only what is named in lower case. */
@@ -161,7 +165,8 @@ export class Connection {
   #bounded(send: () => Promise<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const { deadlineMs } = this.#spec;
-      const timer = setTimeout(() => fail(this.#late(deadlineMs)), deadlineMs);
+      let sent = false;
+      const timer = setTimeout(() => fail(sent ? this.#late(deadlineMs) : this.#unsent(deadlineMs)), deadlineMs);
       const fail = (error: Error): void => {
         clearTimeout(timer);
         this.#pending.delete(fail);
@@ -169,7 +174,11 @@ export class Connection {
       };
       // Commands of a client that was dropped are never answered.
       this.#pending.add(fail);
-      this.#whenReady(send).then((reply) => {
+      const sending = (): Promise<unknown> => {
+        sent = true;
+        return send();
+      };
+      this.#whenReady(sending).then((reply) => {
         clearTimeout(timer);
         this.#pending.delete(fail);
         resolve(reply);
@@ -181,7 +190,7 @@ export class Connection {
     const end = performance.now() + this.#spec.deadlineMs;
     while (this.#client.status !== 'ready') {
       if (this.#closed) throw this.#gone();
-      if (performance.now() >= end) throw this.#late(this.#spec.deadlineMs);
+      if (performance.now() >= end) throw this.#unsent(this.#spec.deadlineMs);
       await this.#readyOrTimeout(end - performance.now());
     }
     return await send();
@@ -223,6 +232,13 @@ export class Connection {
     const message = `${this.#spec.target.label} did not answer within ${ms} ms`;
     this.#spec.faults.report('timeout', 'timeout', message);
     return new EventFlowError('EF5012', message);
+  }
+
+  /** There was no link in all that time, so it is certain that nothing happened. */
+  #unsent(ms: number): EventFlowError {
+    const message = `no link to ${this.#spec.target.label} within ${ms} ms; nothing was sent`;
+    this.#spec.faults.report('timeout', 'timeout', message);
+    return new EventFlowError('EF5014', message);
   }
 
   #gone(): EventFlowError {

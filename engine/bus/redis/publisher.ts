@@ -211,9 +211,9 @@ const sized = (text: string): string => String(Buffer.byteLength(text)).padStart
 const headOf = ({ dedupeKey, fingerprint, eventId }: Publication): string =>
   sized(dedupeField(dedupeKey)) + sized(`${fingerprint}\n${eventId}`);
 
-/** EF5011 says that nothing was stored; after anything else it may have been. */
+/** EF5011 and EF5014 say that nothing was stored; after anything else it may have been. */
 function unknownOutcome(error: Error): Error {
-  if (error instanceof EventFlowError && error.code === 'EF5011') return error;
+  if (error instanceof EventFlowError && (error.code === 'EF5011' || error.code === 'EF5014')) return error;
   return new EventFlowError(
     'EF5010',
     `${error.message}; whether the events were stored is not known, and publishing the same events again is safe`,
