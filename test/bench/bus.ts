@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Bus, Entry, Group, SettleItem } from '../../engine/bus/bus.ts';
 import { openRedisBus } from '../../engine/bus/redis/bus.ts';
 import { bareStream, withClient } from './bare.ts';
-import { fill, publication } from './producer.ts';
+import { fill, openFill } from './producer.ts';
 import { measured, type Reading, sampleEvent } from './reading.ts';
 
 const type = 'order.paid';
@@ -22,27 +22,13 @@ async function withBus<T>(url: string, work: (bus: Bus, group: Group) => Promise
 
 // ── publish ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export const busPublish = (url: string, n: number): Promise<Reading> =>
-  withBus(url, (bus) =>
-    measured(url, n, async () => {
-      for (let at = 0; at < n; at += 1_000) {
-        const items = Array.from({ length: Math.min(1_000, n - at) }, (_, i) => publication(at + i, 1));
-        await bus.publish(items);
-      }
-    }),
-  );
+async function publish(kind: 'bare' | 'engine', url: string, n: number): Promise<Reading> {
+  const run = await openFill({ kind, url, n, types: 1, rate: undefined });
+  return await measured(url, n, run);
+}
 
-export const barePublish = (url: string, n: number): Promise<Reading> =>
-  withClient(url, async (client) => {
-    await client.ping();
-    return await measured(url, n, async () => {
-      for (let at = 0; at < n; at += 100) {
-        const pipeline = client.pipeline();
-        for (let i = at; i < Math.min(at + 100, n); i += 1) pipeline.xadd(bareStream, '*', 'd', sampleEvent(i, type));
-        await pipeline.exec();
-      }
-    });
-  });
+export const busPublish = (url: string, n: number): Promise<Reading> => publish('engine', url, n);
+export const barePublish = (url: string, n: number): Promise<Reading> => publish('bare', url, n);
 
 // ── read and settle ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -28,7 +28,7 @@ interface Sender {
   close(): Promise<void>;
 }
 
-export function publication(n: number, types: number): Publication {
+function publication(n: number, types: number): Publication {
   const type = typeOf(n, types);
   const eventId = sampleId(n);
   const body = sampleEvent(n, type);
@@ -83,12 +83,25 @@ function bullSender(queue: Queue): Sender {
   };
 }
 
-const batchOf = { bare: 100, engine: 1_000, bullmq: 100 } as const;
+/** The engine cuts what it gets into calls of its own, and keeps two of them under way. */
+const batches = {
+  bare: { size: 100, underWay: 1 },
+  engine: { size: 500, underWay: 2 },
+  bullmq: { size: 100, underWay: 1 },
+} as const;
 
 async function send(work: Production, sender: Sender): Promise<void> {
   if (work.rate !== undefined) return await steadily(work.n, work.rate, (at) => sender.one(at));
-  const batch = batchOf[work.kind];
-  for (let at = 0; at < work.n; at += batch) await sender.many(at, Math.min(at + batch, work.n));
+  const { size, underWay } = batches[work.kind];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < work.n) {
+      const from = next;
+      next = Math.min(from + size, work.n);
+      await sender.many(from, next);
+    }
+  };
+  await Promise.all(Array.from({ length: underWay }, lane));
 }
 
 async function steadily(n: number, rate: number, one: (at: number) => Promise<unknown>): Promise<void> {
@@ -104,9 +117,16 @@ async function steadily(n: number, rate: number, one: (at: number) => Promise<un
 
 /** Publishes in this process; resolves when all is stored. */
 export async function fill(work: Production): Promise<void> {
+  await (await openFill(work))();
+}
+
+/** The same in two steps: connects, and returns what publishes. */
+export async function openFill(work: Production): Promise<() => Promise<void>> {
   const sender = await openSender(work);
-  await send(work, sender);
-  await sender.close();
+  return async () => {
+    await send(work, sender);
+    await sender.close();
+  };
 }
 
 export interface Producer {
