@@ -1,41 +1,14 @@
 /** What the exam cannot ask of every bus: foreign producers, lost groups, a server that dies, links that break. */
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import type { Bus, BusFault, BusOptions, Entry, Group, GroupSpec, Publication } from '../../engine/bus/bus.ts';
+import type { Bus, BusFault, BusOptions, Entry } from '../../engine/bus/bus.ts';
 import { openRedisBus } from '../../engine/bus/redis/bus.ts';
 import { decodeEvent } from '../../engine/event.ts';
 import { TcpProxy } from '../support/proxy.ts';
 import { type RedisProcess, startRedisProcess } from '../support/redis.ts';
-
-const spec: GroupSpec = {
-  group: 'p.r',
-  patterns: ['order.paid'],
-  startFrom: 'new',
-  deadLetter: { retention: 3_600_000, maxEntries: 100, onFull: 'pause' },
-};
-const events = 'ef:{order.paid:0}:events';
-const never = new AbortController().signal;
-
-function publication(id: string = randomUUID()): Publication {
-  const body = JSON.stringify({ specversion: '1.0', id, source: '/test', type: 'order.paid', data: {} });
-  return { type: 'order.paid', event: { body, meta: undefined }, dedupeKey: id, fingerprint: id, eventId: id };
-}
-
-async function readAll(group: Group, count: number, patienceMs = 15_000): Promise<readonly Entry[]> {
-  const entries: Entry[] = [];
-  const end = Date.now() + patienceMs;
-  while (entries.length < count && Date.now() < end) entries.push(...(await group.read(count - entries.length, never)));
-  assert.equal(entries.length, count, `read within ${patienceMs} ms`);
-  return entries;
-}
-
-const ids = (entries: readonly Entry[]): readonly string[] =>
-  entries.map(({ body, meta }) => decodeEvent(body, meta).id).sort();
-
-const ack = (entry: Entry) => ({ kind: 'ack', entry, status: 'delivered' }) as const;
+import { ack, events, ids, never, publication, readAll, spec } from '../support/redis-entries.ts';
 
 describe('the bus on Redis, when things go wrong', { timeout: 60_000 }, () => {
   let server: RedisProcess;
