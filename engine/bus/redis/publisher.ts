@@ -44,9 +44,18 @@ class Order {
 
 interface Job {
   readonly item: Publication;
+  /** Its dedupe key as Redis holds it. */
+  readonly field: string;
   readonly order: Order;
   readonly at: number;
 }
+
+const jobOf = (item: Publication, order: Order, at: number): Job => ({
+  item,
+  field: dedupeField(item.dedupeKey),
+  order,
+  at,
+});
 
 /** Reply of `ingest.lua` for one event. */
 type Answer = string | readonly [string, string] | readonly [string];
@@ -85,7 +94,7 @@ export class Publisher {
     return await new Promise((resolve, reject) => {
       const order = new Order(items.length, resolve, reject);
       for (let at = 0; at < items.length; at += 1) {
-        this.#lane(streams[at] as string).add({ item: items[at] as Publication, order, at });
+        this.#lane(streams[at] as string).add(jobOf(items[at] as Publication, order, at));
       }
     });
   }
@@ -143,11 +152,15 @@ class Lane {
 
   #takeBatch(): Job[] {
     const batch: Job[] = [];
+    const fields = new Set<string>();
     let size = 0;
     while (batch.length < maxBatch && size < maxBatchSize && this.#head < this.#jobs.length) {
       const job = this.#jobs[this.#head] as Job;
+      // The script looks its keys up all at once: a repetition has to wait for the next call.
+      if (fields.has(job.field)) break;
       this.#head += 1;
       if (job.order.failed) continue;
+      fields.add(job.field);
       size += job.item.event.body.length;
       batch.push(job);
     }
@@ -178,9 +191,9 @@ class Lane {
     let heads = '';
     const bodies: (string | number)[] = [];
     const metas: string[] = [];
-    for (const { item } of batch) {
+    for (const { item, field } of batch) {
       const { body, meta } = item.event;
-      heads += headOf(item);
+      heads += sized(field) + sized(`${item.fingerprint}\n${item.eventId}`);
       bodies.push(body);
       if (meta !== undefined) metas[bodies.length - 1] = JSON.stringify(meta);
     }
@@ -194,7 +207,8 @@ class Lane {
     const said = unknownOutcome(error);
     for (const job of batch) job.order.fail(said);
     if (!(error instanceof EventFlowError)) return;
-    for (const job of this.#jobs.splice(0)) job.order.fail(said);
+    for (const job of this.#jobs.splice(this.#head)) job.order.fail(said);
+    this.#jobs = [];
     this.#head = 0;
   }
 }
@@ -206,10 +220,11 @@ const dedupeField = (key: string): string =>
 const longestField = 80;
 const hashed = 'sha256:';
 
-const sized = (text: string): string => String(Buffer.byteLength(text)).padStart(4, '0') + text;
-
-const headOf = ({ dedupeKey, fingerprint, eventId }: Publication): string =>
-  sized(dedupeField(dedupeKey)) + sized(`${fingerprint}\n${eventId}`);
+/** The length in bytes as three printable digits of base 64, which Lua reads without making a string of them. */
+function sized(text: string): string {
+  const bytes = Buffer.byteLength(text);
+  return String.fromCharCode(32 + (bytes >> 12), 32 + ((bytes >> 6) & 63), 32 + (bytes & 63)) + text;
+}
 
 /** EF5011 and EF5014 say that nothing was stored; after anything else it may have been. */
 function unknownOutcome(error: Error): Error {

@@ -7,8 +7,9 @@
 -- is one for each body, and one for everything else.
 -- KEYS: 1 stream; 2, 3 the two hashes, in turn: dedupe key → entry id, line end, fingerprint, line end, event id;
 --       and '' → number of the window
--- ARGV: 1 window in ms; 2 number of events n; 3 heads: for each event twice a length in bytes (4 digits) and so much
---       text: its dedupe key; its fingerprint, line end, event id; then n bodies; then nothing, or n metas ('' for none)
+-- ARGV: 1 window in ms; 2 number of events n; 3 heads: for each event twice a length in bytes (3 digits, base 64 from
+--       ' ' on) and so much text: its dedupe key, no two alike; its fingerprint, line end, event id;
+--       then n bodies; then nothing, or n metas ('' for none)
 -- Returns for each event: entry id | {entry id, first event id} for a duplicate | {first event id} for a conflict
 local call, sub, stream = redis.call, string.sub, KEYS[1]
 local window, n, heads = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
@@ -17,12 +18,17 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local period = math.floor(now / window)
 local present, past = KEYS[2 + period % 2], KEYS[3 - period % 2]
 
+local function length(at)
+  local a, b, c = string.byte(heads, at, at + 2)
+  return a * 4096 + b * 64 + c - 133152 -- 32 × (4096 + 64 + 1)
+end
+
 local keys, records, from = {}, {}, 1
 for i = 1, n do
-  local to = from + 3 + sub(heads, from, from + 3)
-  keys[i] = sub(heads, from + 4, to)
-  from = to + 5 + sub(heads, to + 1, to + 4)
-  records[i] = sub(heads, to + 5, from - 1)
+  local to = from + 2 + length(from)
+  keys[i] = sub(heads, from + 3, to)
+  from = to + 4 + length(to + 1)
+  records[i] = sub(heads, to + 4, from - 1)
 end
 
 local new, old = {}, {}
@@ -40,10 +46,10 @@ local function valid(record)
   if record and tonumber(string.match(record, '^%d+')) > now - window then return record end
 end
 
-local fresh, remember, out, r = {}, {}, {}, 0
+local remember, out, r = {}, {}, 0
 for i = 1, n do
   local key, record = keys[i], records[i]
-  local known = fresh[key] or valid(new[i]) or valid(old[i])
+  local known = valid(new[i]) or valid(old[i])
   if known then
     local entry, fingerprint, event = string.match(known, '^([^\n]*)\n([^\n]*)\n(.*)$')
     if fingerprint .. '\n' == sub(record, 1, #fingerprint + 1) then
@@ -58,10 +64,8 @@ for i = 1, n do
     else
       id = call('XADD', stream, '*', 'd', ARGV[3 + i])
     end
-    record = id .. '\n' .. record
-    fresh[key] = record
     remember[r + 1] = key
-    remember[r + 2] = record
+    remember[r + 2] = id .. '\n' .. record
     r = r + 2
     out[i] = id
   end
