@@ -221,7 +221,7 @@ export class Stage {
 
   async close(): Promise<void> {
     this.proxy?.cut();
-    await Promise.all(this.engines.map((engine) => engine?.kill()));
+    await Promise.all(this.engines.flatMap((engine) => engine?.kill() ?? []));
     this.main.stop();
     this.other.stop();
     await this.proxy?.stop();
