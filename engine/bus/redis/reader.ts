@@ -45,8 +45,11 @@ export class Reader {
   read(args: readonly (string | number)[]): Promise<StreamReply | null | undefined> {
     this.#heard = performance.now();
     return new Promise((resolve, reject) => {
-      this.#giveUp = () => resolve(undefined);
+      const giveUp = (): void => resolve(undefined);
+      this.#giveUp = giveUp;
       const over = (): void => {
+        // A read that was given up may end while the next one is under way.
+        if (this.#giveUp !== giveUp) return;
         this.#heard = performance.now();
         this.#giveUp = undefined;
       };
