@@ -200,11 +200,17 @@ const extras: Group = {
       noJournal: engineDrained(n, { journal: false }),
     });
     return [
-      compare(least('10', 'metrics on ÷ off', 0.95, 0.99), 'perSecond', on, noMetrics),
-      compare(least('10', 'journal on ÷ off', 0.9, 0.97), 'perSecond', on, noJournal),
+      cheaper(least('10', 'metrics on ÷ off, by Node CPU per event', 0.95, 0.99), on, noMetrics),
+      cheaper(least('10', 'journal on ÷ off, by Node CPU per event', 0.9, 0.97), on, noJournal),
     ];
   },
 };
+
+/** The drain is bound by Node's CPU, and that is steadier than the rate: what is compared differs by a few percent. */
+function cheaper(claim: Claim, ours: readonly Reading[], theirs: readonly Reading[]): Result {
+  const { ours: other, theirs: mine, ...rest } = compare(claim, 'nodeUs', theirs, ours);
+  return { ...rest, ours: mine, theirs: other };
+}
 
 const ingest: Group = {
   rows: ['11'],
