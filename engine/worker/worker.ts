@@ -6,7 +6,7 @@
  *   2. `stop` ends reading, lets what runs finish until the deadline, hands the rest back to the group, closes the handler.
  */
 import type { Bus, Entry, Group, SettleItem, SettleResult } from '../bus/bus.ts';
-import { closedBreaker } from '../core/breaker.ts';
+import { type BreakerState, closedBreaker } from '../core/breaker.ts';
 import type { Attempt, DeadReason, DeliveryState } from '../core/delivery.ts';
 import { countsAgainstTarget } from '../core/faults.ts';
 import { matchAny } from '../core/match.ts';
@@ -25,6 +25,7 @@ import { GroupLoops } from './loops.ts';
 import { attemptOf, lastWords, rowOf, unrunRow } from './records.ts';
 import type { RunningDelivery } from './running.ts';
 import { Settler } from './settler.ts';
+import { ShortCircuit } from './short-circuit.ts';
 import { maxCrashes, type SuspectLane, suspectAfter } from './suspects.ts';
 
 export interface WorkerDeps {
@@ -58,6 +59,7 @@ export class Worker {
   #loops: GroupLoops;
   #breaker: { readonly gate: BreakerGate; leave(): void } | undefined;
   #full = false;
+  #shortCircuit: ShortCircuit | undefined;
 
   constructor(deps: WorkerDeps) {
     this.#deps = deps;
@@ -65,7 +67,16 @@ export class Worker {
     const { route, group, bus } = deps;
     const now = (): number => bus.now();
     const onFault = (error: Error): void => this.#fault(error);
-    this.#breaker = deps.breakers.join(route, (from, to, ours) => this.#breakerChanged(from.kind, to.kind, ours));
+    if (route.breaker?.redriveOnClose === true) {
+      this.#shortCircuit = new ShortCircuit({
+        group: route.group,
+        deadLetters: bus.deadLetters,
+        now,
+        onRedriven: (count) => deps.observer({ kind: 'redriven', group: route.group, count }),
+        onFault,
+      });
+    }
+    this.#breaker = deps.breakers.join(route, (from, to, ours) => this.#breakerChanged(from, to, ours));
     this.#executor = new Executor({
       route,
       handler: deps.handler,
@@ -137,6 +148,7 @@ export class Worker {
     await this.#drain(end);
     await this.#handBack();
     this.#loops.stop();
+    this.#shortCircuit?.stop();
     await this.#within(this.#settler.drained(), Math.max(end - Date.now(), 500));
     this.#settler.stop();
     await this.#quietly(() => this.#breaker?.gate.settled() ?? Promise.resolve());
@@ -279,6 +291,8 @@ export class Worker {
     if (item.kind !== 'dead') return;
     if (this.#full) this.#dlqFull(false);
     const { words, entry } = item;
+    // It was on its way to the DLQ when the breaker closed, so the redrive of that moment has missed it.
+    if (words.reason === 'breaker_open' && this.#breaker?.gate.state.kind === 'closed') this.#shortCircuit?.bringBack();
     observer({
       kind: 'dead_lettered',
       route,
@@ -309,21 +323,10 @@ export class Worker {
     else void gate.probed(delivery.probe, delivery.period, failure).then(() => this.#consumer.wake());
   }
 
-  #breakerChanged(from: string, to: string, ours: boolean): void {
-    if (to === 'closed' && from !== 'closed') {
-      this.#consumer.ramp();
-      if (ours && this.route.breaker?.redriveOnClose === true) void this.#quietly(() => this.#redriveShortCircuited());
-    } else this.#consumer.wake();
-  }
-
-  async #redriveShortCircuited(): Promise<void> {
-    const { deadLetters } = this.#deps.bus;
-    const filter = { group: this.route.group, reason: 'breaker_open', limit: 500 } as const;
-    for (let letters = await deadLetters.list(filter); letters.length > 0; letters = await deadLetters.list(filter)) {
-      const back = await deadLetters.redrive(letters.map((letter) => letter.id));
-      this.#deps.observer({ kind: 'redriven', group: this.route.group, count: back.length });
-      if (back.length === 0) return;
-    }
+  #breakerChanged(from: BreakerState, to: BreakerState, ours: boolean): void {
+    this.#shortCircuit?.changed(to, ours);
+    if (to.kind === 'closed' && from.kind !== 'closed') this.#consumer.ramp();
+    else this.#consumer.wake();
   }
 
   // ── what the loops find ──────────────────────────────────────────────────────────────────────────────────────
