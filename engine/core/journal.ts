@@ -26,47 +26,86 @@ const statuses: readonly JournalStatus[] = ['delivered', 'skipped', 'retry', 'de
 const quote = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text));
 const plain = /^[\w.:/ -]*$/;
 
-/** Neighbours share their times, and text for large numbers is dear: the last one is kept. */
-class TimeText {
-  #time = Number.NaN;
-  #text = '';
-
-  of(time: number): string {
-    if (time !== this.#time) {
-      this.#time = time;
-      this.#text = String(time);
+/**
+ * The line is a JSON array. Most of what is settled was delivered at once, next to its neighbours in time, so what
+ * neighbours share is written once:
+ *   [type, publishedAt, startedAt]   holds for the successes that follow
+ *   "id" | ["id", ms]                delivered by its first attempt, within half a millisecond or in so many
+ *   [id, type, publishedAt, attempt, status, startedAt, ms, nextAt, reason, fault]   everything else
+ */
+export function encodeLine(rows: readonly JournalRow[]): string {
+  let line = '';
+  let type: string | undefined;
+  let published = 0;
+  let started = 0;
+  for (const row of rows) {
+    if (row.status !== 'delivered' || row.attempt !== 1) {
+      line += `,${encodeRow(row)}`;
+      continue;
     }
-    return this.#text;
+    if (row.eventType !== type || row.publishedAt !== published || row.startedAt !== started) {
+      type = row.eventType;
+      published = row.publishedAt;
+      started = row.startedAt;
+      line += `,[${quote(type)},${published},${started}]`;
+    }
+    const ms = Math.round(row.ms);
+    line += ms === 0 ? `,${quote(row.eventId)}` : `,[${quote(row.eventId)},${ms}]`;
   }
+  return `[${line.slice(1)}]`;
 }
 
-const publishedText = new TimeText();
-const startedText = new TimeText();
-
-/** A row as a JSON array without its trailing empty places: about 90 bytes for a plain success. */
-export function encodeRow(row: JournalRow): string {
-  const head = `${quote(row.eventId)},${quote(row.eventType)},${publishedText.of(row.publishedAt)},${row.attempt},${codes[row.status]},${startedText.of(row.startedAt)},${Math.round(row.ms)}`;
-  if (row.status === 'delivered') return `[${head}]`;
-  return `[${head},${row.nextAt ?? 0},${JSON.stringify(row.reason ?? '')}${row.fault === undefined ? '' : `,${JSON.stringify(row.fault)}`}]`;
+function encodeRow(row: JournalRow): string {
+  const { eventId, eventType, publishedAt, attempt, startedAt, nextAt = 0, reason = '', fault } = row;
+  const head = [eventId, eventType, publishedAt, attempt, codes[row.status], startedAt, Math.round(row.ms)];
+  return JSON.stringify([...head, nextAt, reason, ...(fault === undefined ? [] : [fault])]);
 }
 
-export const encodeLine = (rows: readonly string[]): string => `[${rows.join(',')}]`;
+type Shared = readonly [type: string, publishedAt: number, startedAt: number];
+type Full = [string, string, number, number, number, number, number, number, string, Fault?];
+type Item = string | readonly [id: string, ms: number] | Shared | Full;
 
-type RowTuple = [string, string, number, number, number, number, number, number?, string?, Fault?];
+const isShared = (item: Item): item is Shared => typeof item !== 'string' && item.length === 3;
+const isFull = (item: Item): item is Full => typeof item !== 'string' && item.length > 3;
 
 export function decodeLine(line: string): readonly JournalRow[] {
-  return (JSON.parse(line) as RowTuple[]).map(
-    ([eventId, eventType, publishedAt, attempt, code, startedAt, ms, nextAt, reason, fault]) => ({
-      eventId,
-      eventType,
-      publishedAt,
-      attempt,
-      status: statuses[code] ?? 'delivered',
-      startedAt,
-      ms,
-      nextAt: nextAt === undefined || nextAt === 0 ? undefined : nextAt,
-      reason: reason === undefined || reason === '' ? undefined : (reason as DeadReason),
-      fault,
-    }),
-  );
+  let shared: Shared = ['', 0, 0];
+  return (JSON.parse(line) as Item[]).flatMap((item): JournalRow[] => {
+    if (isShared(item)) {
+      shared = item;
+      return [];
+    }
+    if (isFull(item)) return [fullRow(item)];
+    const [eventType, publishedAt, startedAt] = shared;
+    const [eventId, ms] = typeof item === 'string' ? [item, 0] : item;
+    return [{ ...success, eventId, eventType, publishedAt, startedAt, ms }];
+  });
+}
+
+const success = { attempt: 1, status: 'delivered', nextAt: undefined, reason: undefined, fault: undefined } as const;
+
+function fullRow([
+  eventId,
+  eventType,
+  publishedAt,
+  attempt,
+  code,
+  startedAt,
+  ms,
+  nextAt,
+  reason,
+  fault,
+]: Full): JournalRow {
+  return {
+    eventId,
+    eventType,
+    publishedAt,
+    attempt,
+    status: statuses[code] ?? 'delivered',
+    startedAt,
+    ms,
+    nextAt: nextAt === 0 ? undefined : nextAt,
+    reason: reason === '' ? undefined : (reason as DeadReason),
+    fault,
+  };
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Entry } from '../bus/bus.ts';
 import type { Attempt, DeadReason, LastWords } from '../core/delivery.ts';
 import { faultShape } from '../core/faults.ts';
-import { encodeRow, type JournalRow } from '../core/journal.ts';
+import type { JournalRow } from '../core/journal.ts';
 import type { Fault } from '../core/outcome.ts';
 import type { Route } from '../core/route.ts';
 import type { EventEnvelope } from '../event.ts';
@@ -21,8 +21,8 @@ export function rowOf(
   delivery: RunningDelivery,
   endedAt: number,
   how: Pick<JournalRow, 'status'> & Partial<Pick<JournalRow, 'nextAt' | 'reason' | 'fault'>>,
-): string {
-  return encodeRow({
+): JournalRow {
+  return {
     eventId: delivery.event.id,
     eventType: delivery.event.type,
     publishedAt: delivery.publishedAt,
@@ -33,7 +33,7 @@ export function rowOf(
     nextAt: how.nextAt === undefined ? undefined : Math.round(how.nextAt),
     reason: how.reason,
     fault: how.fault,
-  });
+  };
 }
 
 /** The journal row of an entry that was dead-lettered without running. */
@@ -43,8 +43,8 @@ export function unrunRow(
   reason: DeadReason,
   fault: Fault,
   now: number,
-): string {
-  return encodeRow({
+): JournalRow {
+  return {
     eventId: event?.id ?? entry.origin,
     eventType: event?.type ?? entry.stream,
     publishedAt: entry.publishedAt,
@@ -55,7 +55,7 @@ export function unrunRow(
     nextAt: undefined,
     reason,
     fault,
-  });
+  };
 }
 
 const fingerprintOf = (reason: DeadReason, fault: Fault): string =>

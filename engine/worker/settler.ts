@@ -3,7 +3,7 @@
  * halves the throughput. What could not be settled because the bus did not answer is kept and tried again.
  */
 import type { Entry, Group, SettleItem, SettleResult } from '../bus/bus.ts';
-import { encodeLine } from '../core/journal.ts';
+import { encodeLine, type JournalRow } from '../core/journal.ts';
 
 const maxBatch = 256;
 const maxCalls = 4;
@@ -23,7 +23,7 @@ export class Settler {
   #items: SettleItem[] = [];
   /** What the bus was asked for, and letters that wait for room. */
   #underWay: (readonly SettleItem[])[] = [];
-  #rows: string[] = [];
+  #rows: JournalRow[] = [];
   #calls = 0;
   #scheduled = false;
   #stopped = false;
@@ -44,7 +44,7 @@ export class Settler {
     return [this.#items, ...this.#underWay].flatMap((items) => items.map((item) => item.entry));
   }
 
-  add(item: SettleItem, journalRow: string | undefined): void {
+  add(item: SettleItem, journalRow: JournalRow | undefined): void {
     this.#items.push(item);
     this.#unsettled += 1;
     if (journalRow !== undefined && this.#deps.journal) this.#rows.push(journalRow);

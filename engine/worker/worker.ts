@@ -9,6 +9,7 @@ import type { Bus, Entry, Group, SettleItem, SettleResult } from '../bus/bus.ts'
 import { type BreakerState, closedBreaker } from '../core/breaker.ts';
 import type { Attempt, DeadReason, DeliveryState } from '../core/delivery.ts';
 import { countsAgainstTarget } from '../core/faults.ts';
+import type { JournalRow } from '../core/journal.ts';
 import { matchAny } from '../core/match.ts';
 import type { Fault, Outcome } from '../core/outcome.ts';
 import type { EventTypeRule, Route } from '../core/route.ts';
@@ -275,7 +276,7 @@ export class Worker {
     reason: DeadReason,
     fault: Fault,
     attempts: readonly Attempt[],
-    row: string,
+    row: JournalRow,
   ): void {
     const words = lastWords(this.route, entry, event, reason, fault, attempts);
     this.#settler.add({ kind: 'dead', entry, words }, row);

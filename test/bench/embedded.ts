@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Publication } from '../../engine/bus/bus.ts';
 import { openSqliteBus } from '../../engine/bus/sqlite/bus.ts';
-import { encodeLine, encodeRow } from '../../engine/core/journal.ts';
+import { encodeLine } from '../../engine/core/journal.ts';
 
 const batch = 100;
 const cycles = 300;
@@ -43,7 +43,7 @@ async function ours(folder: string): Promise<Contender> {
       await bus.publish(items);
       const entries = await group.read(batch, signal);
       if (entries.length !== batch) throw new Error(`expected ${batch} entries, got ${entries.length}`);
-      const rows = items.map(({ eventId, type }) => encodeRow({ ...row, eventId, eventType: type }));
+      const rows = items.map(({ eventId, type }) => ({ ...row, eventId, eventType: type }));
       const acks = entries.map((entry) => ({ kind: 'ack', entry, status: 'delivered' }) as const);
       await group.settle(acks, encodeLine(rows));
     },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Bus, Entry, Group } from '../../engine/bus/bus.ts';
-import { encodeLine, encodeRow } from '../../engine/core/journal.ts';
+import { encodeLine } from '../../engine/core/journal.ts';
 import { EventFlowError } from '../../engine/errors.ts';
 import { startAdmin } from '../../engine/http/admin.ts';
 import type { HttpDeps, Listening } from '../../engine/http/deps.ts';
@@ -74,7 +74,7 @@ async function letDie(id: string): Promise<void> {
     attempts: [{ n: 1, at: row.startedAt, ms: 7, fault }],
     configHash: 'c1',
   } as const;
-  await group.settle([{ kind: 'dead', entry, words }], encodeLine([encodeRow(row)]));
+  await group.settle([{ kind: 'dead', entry, words }], encodeLine([row]));
 }
 
 const get = (path: string, headers: Readonly<Record<string, string>> = {}) =>
