@@ -337,7 +337,7 @@ export const catalogue = {
   EF5024: { title: 'the bus is closed', help: 'The engine is stopping: open the bus again before you use it.' },
   EF6001: {
     title: 'the configuration does not allow a start',
-    help: 'Nothing was opened and nothing runs. Every problem is listed with its place; `eventflow validate` shows the same without starting.',
+    help: 'Nothing runs. Every problem is listed with its place; `eventflow validate` shows the same without starting.',
   },
   EF6020: {
     title: 'the admin listener may not be public',

@@ -248,7 +248,7 @@ export interface BusOptions {
   readonly durability?: { readonly mode: 'fsync' | 'replicated' | 'none'; readonly replicas?: number };
   /** Name of this engine [host-pid-random]; consumers carry it. */
   readonly consumer?: string;
-  /** Called for what goes wrong in the background: lost connection, lost group, best-effort durability. */
+  /** Called for what goes wrong in the background: lost connection, lost group. */
   readonly onFault?: (fault: BusFault) => void;
 }
 

@@ -98,8 +98,6 @@ class RedisBus implements Bus {
     await this.#assertVersion();
     await this.#registry.start();
     await this.#clock.start();
-    const { level, reason } = await this.durability();
-    if (level === 'best_effort') this.#faults.report('durability', 'other', `durability is best effort: ${reason}`);
   }
 
   now(): number {
