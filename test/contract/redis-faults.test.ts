@@ -327,8 +327,9 @@ describe('the bus on Redis, when things go wrong', { timeout: 60_000 }, () => {
       const { level, reason } = await bus.durability();
       assert.equal(level, 'best_effort');
       assert.match(reason ?? '', /appendfsync everysec.*set `appendfsync always`/);
+      // Whoever opened the bus asks and tells; it is a state and no fault.
       await newBus();
-      assert.equal(faults.length, 1);
+      assert.deepEqual(faults, []);
     } finally {
       await admin.config('SET', 'appendfsync', 'always');
     }
