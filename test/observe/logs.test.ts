@@ -248,3 +248,16 @@ test('a handler may log an error, or nonsense, without breaking its delivery', (
   const messages = lines().map(({ err }) => (err as { message: string } | undefined)?.message);
   assert.deepEqual(messages, ['no route to host', undefined, undefined]);
 });
+
+test('a durability that is best effort is a warning with its reason, said once until it changes', () => {
+  const { tell, lines } = capture();
+  const weak = { kind: 'durability', mode: 'fsync', level: 'best_effort', reason: 'appendfsync is everysec' } as const;
+  tell(weak, weak, { kind: 'durability', mode: 'fsync', level: 'guaranteed', reason: undefined });
+  assert.deepEqual(
+    lines().map(({ level, msg }) => [level, msg]),
+    [
+      ['warn', 'durability: best_effort. appendfsync is everysec'],
+      ['info', 'durability: fsync, verified'],
+    ],
+  );
+});
