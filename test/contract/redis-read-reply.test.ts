@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { Socket } from 'node:net';
 import { test } from 'node:test';
 import { ReadReply } from '../../engine/bus/redis/read-reply.ts';
+import { Tap } from '../../engine/bus/redis/tap.ts';
 
 const bulk = (text: string): string => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
 const list = (items: readonly string[]): string => `*${items.length}\r\n${items.join('')}`;
@@ -49,4 +51,12 @@ test('what Redis refuses is an error with its words, also when it comes in piece
 test('bytes that are no reply to a read, or more than one, are not taken for one', () => {
   assert.throws(() => new ReadReply().feed(Buffer.from('+OK and more\r\n')), /expected \*/);
   assert.throws(() => new ReadReply().feed(Buffer.concat([bytes, Buffer.from(':1\r\n')])), /4 bytes more/);
+});
+
+test('a client that listens to its socket in another way is left to read by itself', () => {
+  const socket = new Socket();
+  assert.equal(Tap.on(socket), undefined);
+  assert.equal(socket.listenerCount('data'), 0);
+  socket.on('data', () => undefined);
+  assert.ok(Tap.on(socket) instanceof Tap, 'where the decoder listens, it is taken over');
 });

@@ -102,7 +102,7 @@ export class Reader {
         (id) => {
           if (client !== this.#client) return;
           this.#clientId = id as number;
-          this.#tap = new Tap(client.stream as Socket);
+          this.#tap = Tap.on(client.stream as Socket);
         },
         () => undefined,
       );

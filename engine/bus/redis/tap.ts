@@ -19,11 +19,19 @@ export class Tap {
   #pending: Pending | undefined;
   #open = true;
 
-  /** `socket`: of a client that is ready, has been answered everything and speaks version 2 of the protocol. */
-  constructor(socket: Socket) {
-    this.#socket = socket;
+  /**
+   * `socket`: of a client that is ready, has been answered everything and speaks version 2 of the protocol. Undefined
+   * where the client's decoder does not listen to it: another version of the client may read in another way, and then
+   * reads go through the client.
+   */
+  static on(socket: Socket): Tap | undefined {
     // The decoder puts itself before all others.
-    const theirs = socket.listeners('data')[0] as Listener;
+    const [theirs] = socket.listeners('data') as Listener[];
+    return theirs === undefined ? undefined : new Tap(socket, theirs);
+  }
+
+  private constructor(socket: Socket, theirs: Listener) {
+    this.#socket = socket;
     socket.off('data', theirs);
     socket.prependListener('data', (chunk: Buffer) => {
       if (this.#pending === undefined) theirs(chunk);
