@@ -3,8 +3,6 @@
  * again. Start in this order: read everything, open the bus, start the routes, then open the doors. Stop in the other:
  * not ready, close the doors, drain the routes, close the bus.
  */
-import { relative } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Bus } from './bus/bus.ts';
 import { openBus } from './bus/open.ts';
@@ -14,7 +12,8 @@ import { matchAny } from './core/match.ts';
 import type { Generation, Route } from './core/route.ts';
 import { EventFlowError } from './errors.ts';
 import { startAdmin } from './http/admin.ts';
-import type { Health, HttpDeps, Listening } from './http/deps.ts';
+import type { HttpDeps, Listening } from './http/deps.ts';
+import { healthOf } from './http/health.ts';
 import { startIngest } from './http/ingest.ts';
 import { createLog, type EngineLog } from './observe/logs.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
@@ -24,8 +23,8 @@ import { localOperations } from './operations/local.ts';
 import type { ReloadReport } from './operations/operations.ts';
 import type { Handler } from './plugin.ts';
 import { createEgress, type Egress } from './plugins/egress.ts';
-import { loadHandler } from './plugins/load.ts';
-import { findHandler, type PluginCatalog, type PluginsPlace, readCatalog } from './plugins/manifest.ts';
+import { handlerFor } from './plugins/handler-for.ts';
+import { type PluginCatalog, type PluginsPlace, readCatalog } from './plugins/manifest.ts';
 import { createTemplates } from './plugins/templates.ts';
 import { type BusPublisher, createPublisher, type Publisher } from './publisher.ts';
 import { printDiagnostics, Reloader } from './reload.ts';
@@ -76,8 +75,6 @@ export class ConfigError extends EventFlowError {
 }
 
 const trimPause = 5_000;
-/** How long a health check waits for the bus. */
-const probeMs = 1_000;
 
 /** Rejects with {@link ConfigError} (nothing runs then) or `EF5xxx` when the bus cannot be opened. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
@@ -255,8 +252,8 @@ class RunningEngine implements Engine {
     this.#metrics.setGeneration(generation, number, Date.now());
   }
 
-  async #createHandler(route: Route): ReturnType<typeof loadedHandler> {
-    return loadedHandler(route, this.#catalog, {
+  #createHandler(route: Route): Promise<Handler> {
+    return handlerFor(route, this.#catalog, {
       http: this.#egress,
       templates: createTemplates(),
       log: (of) => this.#log.logFor(of),
@@ -285,7 +282,7 @@ class RunningEngine implements Engine {
       routeCount: (type) => this.#routeCount(type),
       operations: localOperations(bus, this.#observer),
       metrics: this.#metrics,
-      health: () => this.#health(),
+      health: () => healthOf(this.bus, { ready: this.#ready, generation: this.generation().number }),
       reload: () => this.reload(),
       version,
       ingestAddress: () => this.#ingest?.address,
@@ -299,36 +296,6 @@ class RunningEngine implements Engine {
     const count = running(this.generation().generation).filter((route) => matchAny(route.on)(type)).length;
     if (this.#wantedBy.size < 10_000) this.#wantedBy.set(type, count);
     return count;
-  }
-
-  async #health(): Promise<Health> {
-    // A probe is itself given a second or two, far less than a call of the bus may take.
-    const [answer, durability] = await Promise.all([
-      soon(
-        this.bus.ping().then(
-          () => 'up',
-          (error: Error) => error.message,
-        ),
-      ),
-      soon(this.bus.durability().catch(() => undefined)),
-    ]);
-    const reach = answer === 'up' ? undefined : (answer ?? `${this.bus.label} did not answer within ${probeMs} ms`);
-    return {
-      ready: this.#ready && reach === undefined,
-      checks: [
-        {
-          name: 'engine',
-          ok: this.#ready,
-          detail: this.#ready ? `generation ${this.generation().number}` : 'starting or stopping',
-        },
-        { name: 'bus', ok: reach === undefined, detail: reach ?? this.bus.label },
-        {
-          name: 'durability',
-          ok: true,
-          detail: [durability?.level ?? 'unknown', durability?.reason].filter(Boolean).join(': '),
-        },
-      ],
-    };
   }
 
   #watch(files: readonly string[]): void {
@@ -363,33 +330,7 @@ class RunningEngine implements Engine {
 
 const running = (generation: Generation): Route[] => [...generation.routes.values()].filter((route) => route.enabled);
 
-/** Undefined when it takes too long. Must not reject. */
-const soon = <T>(part: Promise<T>): Promise<T | undefined> =>
-  Promise.race([part, sleep(probeMs, undefined, { ref: false })]);
-
 function started<T>(part: T | undefined): T {
   if (part === undefined) throw new Error('expected the engine to be started, it is not');
   return part;
-}
-
-async function loadedHandler(
-  route: Route,
-  catalog: PluginCatalog,
-  deps: Parameters<typeof loadHandler>[2],
-): Promise<Handler> {
-  const choice = findHandler(catalog, `${route.plugin}:${route.handler}`);
-  if (choice.kind !== 'found')
-    throw new Error(`expected a plugin with the handler ${route.handler}, ${route.plugin} has none`);
-  const { manifest } = choice;
-  const source = {
-    plugin: manifest.plugin,
-    folder: manifest.folder,
-    entry: `./${relative(manifest.folder, manifest.entry)}`,
-  };
-  const loaded = await loadHandler(route, source, deps);
-  void loaded.check().then((result) => {
-    if (!result.ok)
-      deps.log(route).warn({ error: result.error.message }, 'the target of this route does not answer yet');
-  });
-  return { handle: (event, delivery) => loaded.handler.handle(event, delivery), close: () => loaded.close() };
 }

@@ -1,0 +1,43 @@
+/** What `/readyz` says about a running engine. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bus } from '../bus/bus.ts';
+import type { Health } from './deps.ts';
+
+/** How long a health check waits for the bus: a probe is itself given a second or two, a call of the bus far more. */
+const probeMs = 1_000;
+
+export interface EngineState {
+  readonly ready: boolean;
+  /** Number of the generation in force. */
+  readonly generation: number;
+}
+
+/** Never rejects. */
+export async function healthOf(bus: Bus, { ready, generation }: EngineState): Promise<Health> {
+  const [answer, durability] = await Promise.all([
+    soon(
+      bus.ping().then(
+        () => 'up',
+        (error: Error) => error.message,
+      ),
+    ),
+    soon(bus.durability().catch(() => undefined)),
+  ]);
+  const reach = answer === 'up' ? undefined : (answer ?? `${bus.label} did not answer within ${probeMs} ms`);
+  return {
+    ready: ready && reach === undefined,
+    checks: [
+      { name: 'engine', ok: ready, detail: ready ? `generation ${generation}` : 'starting or stopping' },
+      { name: 'bus', ok: reach === undefined, detail: reach ?? bus.label },
+      {
+        name: 'durability',
+        ok: true,
+        detail: [durability?.level ?? 'unknown', durability?.reason].filter(Boolean).join(': '),
+      },
+    ],
+  };
+}
+
+/** Undefined when it takes too long. Must not reject. */
+const soon = <T>(part: Promise<T>): Promise<T | undefined> =>
+  Promise.race([part, sleep(probeMs, undefined, { ref: false })]);
