@@ -6,7 +6,8 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { remoteOperations } from 'eventflow';
-import { type Fault, faults, type Toll } from './faults.ts';
+import type { Fault, Toll } from './fault.ts';
+import { faults } from './faults/index.ts';
 import { Stage } from './stage.ts';
 
 export interface Row {
