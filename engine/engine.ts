@@ -28,6 +28,7 @@ import { type PluginCatalog, type PluginsPlace, readCatalog } from './plugins/ma
 import { createTemplates } from './plugins/templates.ts';
 import { type BusPublisher, createPublisher, type Publisher } from './publisher.ts';
 import { printDiagnostics, Reloader } from './reload.ts';
+import { realTimers } from './timers.ts';
 import { version } from './version.ts';
 import { RouteTable } from './worker/route-table.ts';
 
@@ -224,6 +225,7 @@ class RunningEngine implements Engine {
       journal: settings.journal.keep,
       leaseMs: settings.delivery.lease,
       random: Math.random,
+      timers: realTimers,
       mask: (text) => redact(text, this.#secrets) as string,
     });
     this.#reloader = new Reloader({

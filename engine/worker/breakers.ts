@@ -5,6 +5,7 @@
 import type { BreakerStore } from '../bus/bus.ts';
 import type { BreakerState } from '../core/breaker.ts';
 import type { Route } from '../core/route.ts';
+import type { Timer, Timers } from '../core/timers.ts';
 import type { Observer } from '../observe/signals.ts';
 import { BreakerGate } from './breaker-gate.ts';
 
@@ -29,18 +30,18 @@ interface Shared {
 export interface BreakerBoardDeps {
   readonly store: BreakerStore;
   readonly now: () => number;
+  readonly timers: Timers;
   readonly observer: Observer;
 }
 
 export class BreakerBoard {
   #deps: BreakerBoardDeps;
   #shared = new Map<string, Shared>();
-  #timer: NodeJS.Timeout;
+  #timer: Timer | undefined;
 
   constructor(deps: BreakerBoardDeps) {
     this.#deps = deps;
-    this.#timer = setInterval(() => void this.refresh(), pollMs);
-    this.#timer.unref();
+    this.#poll();
   }
 
   /** Joins the route's breaker, or returns undefined when the route has none. */
@@ -65,7 +66,15 @@ export class BreakerBoard {
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    this.#deps.timers.cancel(this.#timer);
+  }
+
+  /** Whether the last one was answered or not: a refresh that hangs does not stop the next. */
+  #poll(): void {
+    this.#timer = this.#deps.timers.after(pollMs, () => {
+      this.#poll();
+      void this.refresh();
+    });
   }
 
   #create(key: string, route: Route): Shared {

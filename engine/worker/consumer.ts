@@ -9,6 +9,7 @@
  */
 import type { Entry, Group } from '../bus/bus.ts';
 import type { Route } from '../core/route.ts';
+import type { Timer, Timers } from '../core/timers.ts';
 import { nextWindow } from '../core/window.ts';
 import type { BreakerGate } from './breaker-gate.ts';
 import type { Executor } from './executor.ts';
@@ -27,6 +28,8 @@ export interface ConsumerDeps {
   readonly executor: Executor;
   readonly gate: BreakerGate | undefined;
   readonly now: () => number;
+  readonly timers: Timers;
+  readonly random: () => number;
   /** Settlements under way: past a bound the reader waits for the bus. */
   readonly unsettled: () => number;
   /** Settles an entry that is judged without running. `shortCircuit`: the breaker is open and dead-letters. */
@@ -50,7 +53,7 @@ export class Consumer {
   #paused = false;
   #leasing = false;
   #slots: number;
-  #holdTimer: NodeJS.Timeout | undefined;
+  #holdTimer: Timer | undefined;
 
   constructor(deps: ConsumerDeps) {
     this.#deps = deps;
@@ -116,7 +119,7 @@ export class Consumer {
     this.#abort.abort();
     this.wake();
     await this.#reading;
-    clearTimeout(this.#holdTimer);
+    this.#deps.timers.cancel(this.#holdTimer);
     const rest = [...this.waiting()];
     this.#clear();
     return rest;
@@ -131,7 +134,7 @@ export class Consumer {
   }
 
   async #read(): Promise<void> {
-    const { group, onFault } = this.#deps;
+    const { group, onFault, timers } = this.#deps;
     const { signal } = this.#abort;
     let pause = firstPause;
     while (!signal.aborted) {
@@ -149,7 +152,7 @@ export class Consumer {
         else if (!signal.aborted) queueMicrotask(() => this.#pump());
       } catch (error) {
         onFault(error as Error);
-        await new Promise((resolve) => setTimeout(resolve, pause));
+        await timers.wait(pause);
         pause = Math.min(pause * 2, longestPause);
       }
     }
@@ -172,10 +175,11 @@ export class Consumer {
 
   #sleep(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(done, 1_000);
+      const { timers } = this.#deps;
       const { signal } = this.#abort;
+      const timer = timers.after(1_000, done);
       function done(): void {
-        clearTimeout(timer);
+        timers.cancel(timer);
         resolve();
       }
       this.#wake = done;
@@ -187,7 +191,7 @@ export class Consumer {
     if (entries.length === 0) return;
     if (this.queued === 0) {
       this.#clear();
-      this.#filledAt = performance.now();
+      this.#filledAt = this.#deps.timers.now();
     }
     for (const entry of entries) this.#queue.push(entry);
   }
@@ -202,7 +206,7 @@ export class Consumer {
     this.#queue[this.#head] = undefined;
     this.#head += 1;
     if (this.#head === this.#queue.length) {
-      this.#window = nextWindow(this.#window, this.#deps.route.concurrency, performance.now() - this.#filledAt);
+      this.#window = nextWindow(this.#window, this.#deps.route.concurrency, this.#deps.timers.now() - this.#filledAt);
       this.#clear();
     } else if (this.#head > 1_024) {
       this.#queue.splice(0, this.#head);
@@ -254,7 +258,7 @@ export class Consumer {
 
   async #probe(gate: BreakerGate): Promise<void> {
     this.#leasing = true;
-    const id = `${this.#deps.route.group}:${Math.random().toString(36).slice(2)}`;
+    const id = `${this.#deps.route.group}:${this.#deps.random().toString(36).slice(2)}`;
     const period = await gate.lease(id, this.#deps.route.timeout + 5_000);
     this.#leasing = false;
     if (period === undefined) return this.#wakeAt(this.#deps.now() + 250);
@@ -263,8 +267,8 @@ export class Consumer {
   }
 
   #wakeAt(until: number): void {
-    clearTimeout(this.#holdTimer);
-    this.#holdTimer = setTimeout(() => this.wake(), Math.max(1, Math.min(until - this.#deps.now(), 60_000)));
-    this.#holdTimer.unref();
+    const { now, timers } = this.#deps;
+    timers.cancel(this.#holdTimer);
+    this.#holdTimer = timers.after(Math.max(1, Math.min(until - now(), 60_000)), () => this.wake());
   }
 }

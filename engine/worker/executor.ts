@@ -6,6 +6,7 @@ import type { Entry } from '../bus/bus.ts';
 import type { DeadReason } from '../core/delivery.ts';
 import type { Fault, Outcome } from '../core/outcome.ts';
 import type { EventTypeRule, Route } from '../core/route.ts';
+import type { Timer, Timers } from '../core/timers.ts';
 import { decodeEvent, type EventEnvelope } from '../event.ts';
 import { type Handler, type Log, skipReason } from '../plugin.ts';
 import { failedOutcome, type Mask, timeoutOutcome } from './fault.ts';
@@ -28,6 +29,7 @@ export interface ExecutorDeps {
   readonly log: Log;
   /** The bus's clock, ms since the epoch. */
   readonly now: () => number;
+  readonly timers: Timers;
   readonly wants: (type: string) => boolean;
   /** The catalogue of the generation in force. */
   readonly eventTypes: () => ReadonlyMap<string, EventTypeRule>;
@@ -45,7 +47,7 @@ export class Executor {
   #deps: ExecutorDeps;
   /** In no order; each knows its place. A Map costs twice: its tables, made anew all the time, keep old deliveries alive. */
   #running: RunningDelivery[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
   constructor(deps: ExecutorDeps) {
     this.#deps = deps;
@@ -119,7 +121,7 @@ export class Executor {
     const entries = this.entries();
     for (const delivery of this.#running) delivery.live = false;
     this.#running = [];
-    clearTimeout(this.#timer);
+    this.#deps.timers.cancel(this.#timer);
     return entries;
   }
 
@@ -156,8 +158,7 @@ export class Executor {
   }
 
   #arm(ms: number): void {
-    this.#timer = setTimeout(() => this.#expire(), Math.max(ms, 1));
-    this.#timer.unref();
+    this.#timer = this.#deps.timers.after(Math.max(ms, 1), () => this.#expire());
   }
 
   #expire(): void {

@@ -3,6 +3,7 @@
  * reclaim (entries of the dead, and our own whose reply was lost). Each is one pass, run again after a pause.
  */
 import type { Entry, Group } from '../bus/bus.ts';
+import type { Timer, Timers } from '../core/timers.ts';
 
 const promoteBatch = 500;
 const reclaimBatch = 100;
@@ -13,6 +14,7 @@ export interface LoopDeps {
   readonly group: Group;
   readonly leaseMs: number;
   readonly random: () => number;
+  readonly timers: Timers;
   /** Everything whose lease must be kept. */
   readonly held: () => readonly Entry[];
   /** False: no place for reclaimed entries now. */
@@ -25,7 +27,7 @@ export interface LoopDeps {
 export class GroupLoops {
   #deps: LoopDeps;
   #stopped = false;
-  #timers = new Map<string, NodeJS.Timeout>();
+  #timers = new Map<string, Timer>();
   #promoteAt = Number.POSITIVE_INFINITY;
 
   constructor(deps: LoopDeps) {
@@ -40,12 +42,12 @@ export class GroupLoops {
 
   stop(): void {
     this.#stopped = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const timer of this.#timers.values()) this.#deps.timers.cancel(timer);
   }
 
   /** A retry of ours is due in so many ms: be there. */
   dueIn(ms: number): void {
-    const at = Date.now() + ms;
+    const at = this.#deps.timers.now() + ms;
     if (this.#stopped || at >= this.#promoteAt || ms > promotePause) return;
     this.#later('promote', ms + 2, () => this.#promote());
   }
@@ -76,11 +78,13 @@ export class GroupLoops {
 
   /** Runs `pass` in `ms`, and again after the pause that it names; jittered so that engines do not march in step. */
   #later(name: string, ms: number, pass: () => Promise<number>): void {
-    clearTimeout(this.#timers.get(name));
-    if (name === 'promote') this.#promoteAt = Date.now() + ms;
-    const timer = setTimeout(() => void this.#run(name, pass), ms);
-    timer.unref();
-    this.#timers.set(name, timer);
+    const { timers } = this.#deps;
+    timers.cancel(this.#timers.get(name));
+    if (name === 'promote') this.#promoteAt = timers.now() + ms;
+    this.#timers.set(
+      name,
+      timers.after(ms, () => void this.#run(name, pass)),
+    );
   }
 
   async #run(name: string, pass: () => Promise<number>): Promise<void> {

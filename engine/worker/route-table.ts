@@ -6,6 +6,7 @@
  */
 import type { Bus, Group } from '../bus/bus.ts';
 import type { Generation, Route } from '../core/route.ts';
+import type { Timers } from '../core/timers.ts';
 import type { Observer, RouteGauges } from '../observe/signals.ts';
 import type { Handler, Log } from '../plugin.ts';
 import { BreakerBoard } from './breakers.ts';
@@ -22,6 +23,7 @@ export interface RouteTableDeps {
   readonly journal: 'all' | 'failures' | 'off';
   readonly leaseMs: number;
   readonly random: () => number;
+  readonly timers: Timers;
   /** Takes secrets out of what handlers and targets say. */
   readonly mask?: Mask;
 }
@@ -53,7 +55,8 @@ export class RouteTable {
 
   constructor(deps: RouteTableDeps) {
     this.#deps = deps;
-    this.#breakers = new BreakerBoard({ store: deps.bus.breakers, now: () => deps.bus.now(), observer: deps.observer });
+    const { bus, observer, timers } = deps;
+    this.#breakers = new BreakerBoard({ store: bus.breakers, now: () => bus.now(), timers, observer });
   }
 
   gauges(): RouteGauges[] {
@@ -109,7 +112,7 @@ export class RouteTable {
   }
 
   #worker(route: Route, handler: Handler, group: Group): Worker {
-    const { bus, observer, logFor, journal, leaseMs, random, mask } = this.#deps;
+    const { bus, observer, logFor, journal, leaseMs, random, timers, mask } = this.#deps;
     return new Worker({
       bus,
       group,
@@ -121,6 +124,7 @@ export class RouteTable {
       suspects: this.#suspects,
       observer,
       random,
+      timers,
       journal,
       leaseMs,
       mask,

@@ -4,6 +4,7 @@
  */
 import type { Entry, Group, SettleItem, SettleResult } from '../bus/bus.ts';
 import { encodeLine, type JournalRow } from '../core/journal.ts';
+import type { Timers } from '../core/timers.ts';
 
 const maxBatch = 256;
 const maxCalls = 4;
@@ -16,6 +17,7 @@ export interface SettlerDeps {
   readonly onSettled: (item: SettleItem, result: SettleResult) => void;
   readonly onFault: (error: Error) => void;
   readonly journal: boolean;
+  readonly timers: Timers;
 }
 
 export class Settler {
@@ -28,7 +30,6 @@ export class Settler {
   #scheduled = false;
   #stopped = false;
   #unsettled = 0;
-  #idle: (() => void)[] = [];
 
   constructor(deps: SettlerDeps) {
     this.#deps = deps;
@@ -50,19 +51,12 @@ export class Settler {
     if (journalRow !== undefined && this.#deps.journal) this.#rows.push(journalRow);
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => this.#flush());
-  }
-
-  /** Resolves when everything added so far is confirmed, or given up by `stop`. */
-  drained(): Promise<void> {
-    if (this.#unsettled === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    this.#deps.timers.soon(() => this.#flush());
   }
 
   /** Gives up on what the bus does not take: it is redelivered after its lease. */
   stop(): void {
     this.#stopped = true;
-    this.#release();
   }
 
   #flush(): void {
@@ -87,9 +81,14 @@ export class Settler {
         return;
       } catch (error) {
         this.#deps.onFault(error as Error);
-        await new Promise((resolve) => setTimeout(resolve, pause).unref());
+        await this.#pause(pause);
       }
     }
+  }
+
+  /** Not `wait`: what the bus does not take must not keep the process. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#deps.timers.after(ms, resolve));
   }
 
   #confirm(items: readonly SettleItem[], results: readonly SettleResult[]): void {
@@ -103,21 +102,16 @@ export class Settler {
       this.#deps.onSettled(item, result);
     }
     if (full.length > 0) this.#tryLater(full);
-    if (this.#unsettled === 0) this.#release();
   }
 
   /** The DLQ is full: the letters wait here, pending and ours, until somebody makes room. */
   #tryLater(items: readonly SettleItem[]): void {
     this.#underWay.push(items);
-    setTimeout(() => {
+    this.#deps.timers.after(longestPause, () => {
       if (this.#stopped) return;
       this.#underWay.splice(this.#underWay.indexOf(items), 1);
       this.#items.push(...items);
       this.#flush();
-    }, longestPause).unref();
-  }
-
-  #release(): void {
-    for (const resolve of this.#idle.splice(0)) resolve();
+    });
   }
 }

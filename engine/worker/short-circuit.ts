@@ -4,6 +4,7 @@
  */
 import type { DeadLetterStore } from '../bus/bus.ts';
 import type { BreakerState } from '../core/breaker.ts';
+import type { Timer, Timers } from '../core/timers.ts';
 
 const batch = 500;
 
@@ -11,13 +12,14 @@ export interface ShortCircuitDeps {
   readonly group: string;
   readonly deadLetters: DeadLetterStore;
   readonly now: () => number;
+  readonly timers: Timers;
   readonly onRedriven: (count: number) => void;
   readonly onFault: (error: Error) => void;
 }
 
 export class ShortCircuit {
   #deps: ShortCircuitDeps;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #chain: Promise<void> = Promise.resolve();
 
   constructor(deps: ShortCircuitDeps) {
@@ -29,8 +31,8 @@ export class ShortCircuit {
     this.stop();
     if (to.kind === 'closed' && ours) this.bringBack();
     if (to.kind !== 'open') return;
-    this.#timer = setTimeout(() => this.#then(() => this.#redrive(1)), Math.max(1, to.until - this.#deps.now()));
-    this.#timer.unref();
+    const { now, timers } = this.#deps;
+    this.#timer = timers.after(Math.max(1, to.until - now()), () => this.#then(() => this.#redrive(1)));
   }
 
   /** One run after another; never rejects. */
@@ -41,7 +43,7 @@ export class ShortCircuit {
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#deps.timers.cancel(this.#timer);
   }
 
   #then(act: () => Promise<unknown>): void {

@@ -14,6 +14,7 @@ import { matchAny } from '../core/match.ts';
 import type { Fault, Outcome } from '../core/outcome.ts';
 import type { EventTypeRule, Route } from '../core/route.ts';
 import { settle } from '../core/settle.ts';
+import type { Timers } from '../core/timers.ts';
 import type { EventEnvelope } from '../event.ts';
 import type { Observer, RouteGauges } from '../observe/signals.ts';
 import type { Handler, Log } from '../plugin.ts';
@@ -41,6 +42,7 @@ export interface WorkerDeps {
   readonly suspects: SuspectLane;
   readonly observer: Observer;
   readonly random: () => number;
+  readonly timers: Timers;
   /** `failures`: rows of plain successes are left out. */
   readonly journal: 'all' | 'failures' | 'off';
   /** How long an entry may show no sign of life before it is taken over, ms. */
@@ -65,7 +67,7 @@ export class Worker {
   constructor(deps: WorkerDeps) {
     this.#deps = deps;
     this.route = deps.route;
-    const { route, group, bus } = deps;
+    const { route, group, bus, random, timers } = deps;
     const now = (): number => bus.now();
     const onFault = (error: Error): void => this.#fault(error);
     if (route.breaker?.redriveOnClose === true) {
@@ -73,6 +75,7 @@ export class Worker {
         group: route.group,
         deadLetters: bus.deadLetters,
         now,
+        timers,
         onRedriven: (count) => deps.observer({ kind: 'redriven', group: route.group, count }),
         onFault,
       });
@@ -84,6 +87,7 @@ export class Worker {
       mask: deps.mask,
       log: deps.log,
       now,
+      timers,
       wants: matchAny(route.on),
       eventTypes: deps.eventTypes,
       onOutcome: (delivery, outcome, endedAt) => this.#ended(delivery, outcome, endedAt),
@@ -92,6 +96,7 @@ export class Worker {
     this.#settler = new Settler({
       group,
       journal: deps.journal !== 'off',
+      timers,
       onSettled: (item, result) => this.#settled(item, result),
       onFault,
     });
@@ -101,6 +106,8 @@ export class Worker {
       executor: this.#executor,
       gate: this.#breaker?.gate,
       now,
+      timers,
+      random,
       unsettled: () => this.#settler.unsettled,
       judge: (entry, verdict) => this.#judge(entry, verdict),
       onFault,
@@ -108,7 +115,8 @@ export class Worker {
     this.#loops = new GroupLoops({
       group,
       leaseMs: deps.leaseMs,
-      random: deps.random,
+      random,
+      timers,
       held: () => [
         ...this.#executor.entries(),
         ...this.#consumer.waiting(),
@@ -143,14 +151,15 @@ export class Worker {
 
   /** Resolves when nothing of this worker runs any more; `deadline` in ms from now. Never rejects. */
   async stop(deadline: number): Promise<void> {
-    const end = Date.now() + deadline;
+    const { timers } = this.#deps;
+    const end = timers.now() + deadline;
     const rest = await this.#consumer.stop();
     await this.#quietly(() => (rest.length === 0 ? Promise.resolve() : this.#deps.group.release(rest)));
-    await this.#drain(end);
+    await this.#until(() => this.#executor.inFlight === 0, end);
     await this.#handBack();
     this.#loops.stop();
     this.#shortCircuit?.stop();
-    await this.#within(this.#settler.drained(), Math.max(end - Date.now(), 500));
+    await this.#until(() => this.#settler.unsettled === 0, Math.max(end, timers.now() + 500));
     this.#settler.stop();
     await this.#quietly(() => this.#breaker?.gate.settled() ?? Promise.resolve());
     this.#breaker?.leave();
@@ -159,27 +168,18 @@ export class Worker {
     this.#deps.observer({ kind: 'route_stopped', route: this.route });
   }
 
-  async #drain(end: number): Promise<void> {
-    while (this.#executor.inFlight > 0 && Date.now() < end) await sleep(10);
+  async #until(done: () => boolean, end: number): Promise<void> {
+    const { timers } = this.#deps;
+    while (!done() && timers.now() < end) await timers.wait(10);
   }
 
   /** What still runs is told to stop, gets a moment, and is given to a peer. */
   async #handBack(): Promise<void> {
     if (this.#executor.inFlight === 0) return;
     this.#executor.abortAll(new Error('the engine is stopping'));
-    await sleep(50);
+    await this.#deps.timers.wait(50);
     const rest = this.#executor.abandon();
     await this.#quietly(() => (rest.length === 0 ? Promise.resolve() : this.#deps.group.release(rest)));
-  }
-
-  async #within(done: Promise<void>, ms: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms);
-    });
-    await Promise.race([done, late]);
-    // Left running, it would keep the process to the end of the grace period.
-    clearTimeout(timer);
   }
 
   async #quietly(act: () => Promise<unknown>): Promise<void> {
@@ -362,7 +362,7 @@ export class Worker {
       return this.#buryUnrun(entry, event, 'crash_loop', { code: 'crash_loop', kind: 'error', message });
     }
     this.#consumer.add([entry]);
-    while (this.#consumer.has(entry.id) || this.#executor.has(entry.id)) await sleep(5);
+    while (this.#consumer.has(entry.id) || this.#executor.has(entry.id)) await this.#deps.timers.wait(5);
   }
 
   /** Whatever comes of it, the lane no longer keeps the entry's lease: if nobody runs it, the next sweep finds it. */
@@ -378,5 +378,3 @@ export class Worker {
     this.#deps.observer({ kind: 'bus_error', errorKind: 'worker', message: error.message });
   }
 }
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

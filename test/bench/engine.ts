@@ -5,6 +5,7 @@ import type { Generation, Route } from '../../engine/core/route.ts';
 import { createMetrics } from '../../engine/observe/metrics.ts';
 import type { Observer } from '../../engine/observe/signals.ts';
 import type { EventEnvelope, Handler } from '../../engine/plugin.ts';
+import { realTimers } from '../../engine/timers.ts';
 import { RouteTable } from '../../engine/worker/route-table.ts';
 import { breakerPolicy, routeOf } from '../support/policies.ts';
 import { type Producer, startProducer } from './producer.ts';
@@ -111,6 +112,7 @@ async function prepare(
     journal: setting.journal ? 'all' : 'off',
     leaseMs: 30_000,
     random: Math.random,
+    timers: realTimers,
   });
   gauges = () => table.gauges();
   metrics.setGeneration(generation, 1, Date.now());

@@ -10,6 +10,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'version.ts': [],
   'event.ts': ['errors.ts'],
   'plugin.ts': ['event.ts'],
+  'timers.ts': ['core'],
   core: ['errors.ts', 'event.ts'],
   bus: ['core', 'errors.ts', 'event.ts'],
   'bus-options.ts': ['bus/bus.ts', 'config'],
@@ -90,16 +91,25 @@ test('each of these packages is known to one place', () => {
   assert.deepEqual(wrong.map(show), []);
 });
 
-test('the core waits for nothing and reads no clock and no dice', () => {
-  const impure = /\bawait\b|\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bsetTimeout\(|\bperformance\.now\(/;
-  const wrong = typescript('engine/core').flatMap((file) =>
+/** Lines of code, not of comments, that say what `forbidden` matches. */
+const saying = (room: string, forbidden: RegExp): string[] =>
+  typescript(room).flatMap((file) =>
     textOf(file)
       .split('\n')
       .flatMap((line, at) =>
-        impure.test(line) && !/^\s*(\*|\/[/*])/.test(line) ? [`${file}:${at + 1} ${line.trim()}`] : [],
+        forbidden.test(line) && !/^\s*(\*|\/[/*])/.test(line) ? [`${file}:${at + 1} ${line.trim()}`] : [],
       ),
   );
-  assert.deepEqual(wrong, []);
+
+const clockOrDice =
+  /\bDate\.now\b|\bnew Date\(\)|\bperformance\b|\bMath\.random\b|\b(set|clear)(Timeout|Interval|Immediate)\(|\bAbortSignal\.timeout\b|node:timers|\brandom(UUID|Bytes|Int)\b/;
+
+test('the core waits for nothing', () => {
+  assert.deepEqual(saying('engine/core', /\bawait\b/), []);
+});
+
+test('the core and the workers are given their clock, their timers and their dice', () => {
+  assert.deepEqual([...saying('engine/core', clockOrDice), ...saying('engine/worker', clockOrDice)], []);
 });
 
 test('a plugin imports eventflow/plugin, its own files and its own dependencies, and nothing else', () => {

@@ -6,6 +6,7 @@ import type { EventTypeRule, Route } from '../../engine/core/route.ts';
 import { storeEnvelope } from '../../engine/event.ts';
 import type { Signal } from '../../engine/observe/signals.ts';
 import type { Delivery, EventEnvelope, Handler, Log } from '../../engine/plugin.ts';
+import { realTimers } from '../../engine/timers.ts';
 import { BreakerBoard } from '../../engine/worker/breakers.ts';
 import { SuspectLane } from '../../engine/worker/suspects.ts';
 import { Worker } from '../../engine/worker/worker.ts';
@@ -53,7 +54,8 @@ export async function startWorker(options: BenchOptions): Promise<Bench> {
     startFrom: route.startFrom,
     deadLetter: route.deadLetter,
   });
-  const breakers = options.breakers ?? new BreakerBoard({ store: bus.breakers, now: () => bus.now(), observer });
+  const breakers =
+    options.breakers ?? new BreakerBoard({ store: bus.breakers, now: () => bus.now(), timers: realTimers, observer });
   const handler = {
     handle: options.handle,
     ...(options.close === undefined ? {} : { close: options.close }),
@@ -69,6 +71,7 @@ export async function startWorker(options: BenchOptions): Promise<Bench> {
     suspects: new SuspectLane(),
     observer,
     random: Math.random,
+    timers: realTimers,
     journal: 'all',
     leaseMs: options.leaseMs ?? 30_000,
   });
