@@ -11,6 +11,8 @@ export class TcpProxy {
   mode: ProxyMode = 'pass';
   /** Added to every answer, ms. */
   delayMs = 0;
+  /** Where new links lead, on 127.0.0.1. */
+  target: number;
   /** Links made since the start. */
   links = 0;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
@@ -18,7 +20,8 @@ export class TcpProxy {
   #port = 0;
 
   private constructor(targetPort: number) {
-    this.#server = createServer((client) => this.#link(client, connect(targetPort, '127.0.0.1')));
+    this.target = targetPort;
+    this.#server = createServer((client) => this.#link(client, connect(this.target, '127.0.0.1')));
   }
 
   static async start(targetPort: number): Promise<TcpProxy> {

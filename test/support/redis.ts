@@ -3,12 +3,10 @@
  * `redis-server` process. When none of them works the tests fail and say so; they are never skipped.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { endsWithUs, temporaryFolder } from './children.ts';
 import { findDocker, hasImage } from './docker.ts';
 import { redisImage } from './image.ts';
 
@@ -84,6 +82,8 @@ async function versionOf(url: string): Promise<string> {
 export interface RedisProcess {
   readonly url: string;
   readonly port: number;
+  /** Where its files are. */
+  readonly dir: string;
   readonly version: string;
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
@@ -91,64 +91,78 @@ export interface RedisProcess {
   restart(): Promise<void>;
   /** SIGSTOP and SIGCONT. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
+  /** Whether the process is there: it may have ended by itself. */
+  alive(): boolean;
   stop(): Promise<void>;
 }
 
-/** `args` go to `redis-server` as they are, such as `['--appendonly', 'yes', '--appendfsync', 'always']`. */
-export async function startRedisProcess({
-  args = [],
-}: {
+export interface RedisPlace {
+  /** Go to `redis-server` as they are, such as `['--appendonly', 'yes', '--appendfsync', 'always']`. */
   readonly args?: readonly string[];
-} = {}): Promise<RedisProcess> {
-  const dir = await mkdtemp(join(tmpdir(), 'eventflow-redis-'));
+  /** Where it listens [127.0.0.1]. */
+  readonly host?: string;
+  /** An existing folder for its files, which is left alone [one of its own, removed with it]. */
+  readonly dir?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** What starts it, such as `['ip', 'netns', 'exec', 'apart']`. */
+  readonly via?: readonly string[];
+}
+
+export async function startRedisProcess(place: RedisPlace = {}): Promise<RedisProcess> {
+  const own = place.dir === undefined ? await temporaryFolder('eventflow-redis-') : undefined;
+  const dir = place.dir ?? (own?.path as string);
+  const host = place.host ?? '127.0.0.1';
   const port = await freePort();
-  const url = `redis://127.0.0.1:${port}/0`;
-  let child = await launch(port, dir, args);
+  const url = `redis://${host}:${port}/0`;
+  const start = (): Promise<ChildProcess> => launch({ ...place, dir, host }, port);
+  let child = await start();
   const version = await versionOf(url);
   return {
     url,
     port,
+    dir,
     version,
     kill: () => end(child, 'SIGKILL'),
     restart: async () => {
-      child = await launch(port, dir, args);
+      child = await start();
     },
     signal: (signal) => {
       child.kill(signal);
     },
+    alive: () => child.exitCode === null && child.signalCode === null,
     stop: async () => {
       child.kill('SIGCONT');
       await end(child, 'SIGKILL');
-      await rm(dir, { recursive: true, force: true });
+      await own?.remove();
     },
   };
 }
 
-async function launch(port: number, dir: string, args: readonly string[]): Promise<ChildProcess> {
-  const child = spawn(
-    'redis-server',
-    ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--loglevel', 'warning', ...args],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+interface Launch extends RedisPlace {
+  readonly dir: string;
+  readonly host: string;
+}
+
+async function launch({ args = [], dir, host, env, via = [] }: Launch, port: number): Promise<ChildProcess> {
+  const fixed = ['--port', String(port), '--bind', host, '--dir', dir, '--save', '', '--loglevel', 'warning'];
+  const [command = 'redis-server', ...rest] = [...via, 'redis-server', ...fixed, ...args];
+  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  endsWithUs(child);
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
   let failure: Error | undefined;
   child.once('error', (error) => {
     failure = error;
   });
-  // The tests' process may die without a chance to stop it.
-  const killed = (): boolean => child.kill('SIGKILL');
-  process.once('exit', killed);
-  child.once('exit', () => process.off('exit', killed));
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 30_000;
   while (Date.now() < end) {
     if (failure !== undefined) throw failure;
     if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}: ${said}`);
-    if (await versionOf(`redis://127.0.0.1:${port}/0`).catch(() => undefined)) return child;
+    if (await versionOf(`redis://${host}:${port}/0`).catch(() => undefined)) return child;
     await sleep(20);
   }
   child.kill('SIGKILL');
-  throw new Error(`redis-server did not answer on port ${port} within 10 s: ${said}`);
+  throw new Error(`redis-server did not answer on port ${port} within 30 s: ${said}`);
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
