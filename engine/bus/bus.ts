@@ -237,6 +237,12 @@ export interface Durability {
   readonly reason: string | undefined;
 }
 
+/** Room in the store, bytes. */
+export interface Fill {
+  readonly used: number;
+  readonly limit: number;
+}
+
 export interface BusOptions {
   readonly streams?: readonly StreamRule[];
   /** Key prefix in Redis [ef]; ignored by SQLite. */
@@ -253,9 +259,14 @@ export interface BusOptions {
 }
 
 export interface BusFault {
-  /** Low cardinality: `connection`, `nogroup`, `readonly`, `oom`, `loading`, `timeout`, `other`. */
+  /**
+   * Low cardinality: `connection`, `timeout`, `loading`, `readonly`, `oom`, `misconf`, `noreplicas`, `noperm`, `cluster`,
+   * `disk`, `nogroup`, `store_reset` (streams or groups were gone and were made again), `other`.
+   */
   readonly kind: string;
   readonly message: string;
+  /** It is over: what `message` said is told no more. Undefined while it lasts. */
+  readonly over?: { readonly seconds: number; readonly times: number };
 }
 
 export interface Bus {
@@ -283,6 +294,13 @@ export interface Bus {
   /** Names of all tallies. */
   tallyNames(): Promise<readonly string[]>;
   durability(): Promise<Durability>;
+  /**
+   * Settings of the store under which it may drop what it was given: one sentence each, that says what to set. Absent
+   * where there are no such settings.
+   */
+  hazards?(): Promise<readonly string[]>;
+  /** How full the fullest part of the store is; undefined without a limit. Absent where the store knows no limit. */
+  fill?(): Promise<Fill | undefined>;
   /**
    * Tells other processes where this engine's admin listener is, when they cannot use the store themselves: an embedded
    * bus has one owner, and everybody else talks to it over HTTP. Absent where the store is open to all.

@@ -7,6 +7,7 @@ import type {
   Bus,
   BusOptions,
   Durability,
+  Fill,
   Group,
   GroupInfo,
   GroupSpec,
@@ -16,6 +17,7 @@ import type {
   PublishResult,
   Tally,
 } from '../bus.ts';
+import type { AskMasters } from './ask.ts';
 import { readJournal, readTallies, readTallyNames } from './books.ts';
 import { RedisBreakers } from './breakers.ts';
 import { ServerClock } from './clock.ts';
@@ -28,6 +30,7 @@ import { readStats } from './group-stats.ts';
 import { keepHouse } from './housekeeping.ts';
 import { Keys } from './keys.ts';
 import { Membership } from './membership.ts';
+import { findHazards, readFill } from './memory.ts';
 import { Publisher } from './publisher.ts';
 import { Reader } from './reader.ts';
 import { Registry } from './registry.ts';
@@ -74,6 +77,7 @@ class RedisBus implements Bus {
   readonly #clock: ServerClock;
   readonly #publisher: Publisher;
   readonly #groups = new Set<RedisGroup>();
+  readonly #ask: AskMasters = async (name, args) => [await this.#commands.call(name, args)];
   #opened = 0;
   #closed = false;
 
@@ -191,7 +195,15 @@ class RedisBus implements Bus {
   }
 
   durability(): Promise<Durability> {
-    return checkDurability(this.#commands, this.#options.durability ?? defaults.durability);
+    return checkDurability(this.#ask, this.#options.durability ?? defaults.durability);
+  }
+
+  hazards(): Promise<readonly string[]> {
+    return findHazards(this.#ask);
+  }
+
+  fill(): Promise<Fill | undefined> {
+    return readFill(this.#ask);
   }
 
   async ping(): Promise<void> {
