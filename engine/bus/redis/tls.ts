@@ -1,0 +1,80 @@
+/** What a `rediss` URL says about TLS. */
+import { readFileSync } from 'node:fs';
+import { type ConnectionOptions, createSecureContext, type SecureContext } from 'node:tls';
+import { type Query, refuse } from './url.ts';
+
+/**
+ * `ca=FILE`: who signed the server's certificate, in place of the system's authorities. `cert=FILE` and `key=FILE`: our
+ * own certificate, for servers that ask for one. `servername=NAME`: the name in the server's certificate, where it is
+ * not the host's. `insecure=true`: any certificate will do, and whoever is in between reads everything.
+ *
+ * All files are PEM. Throws EF5003 when one cannot be read or used.
+ */
+export function tlsOptions(query: Query, host: string | undefined): ConnectionOptions {
+  const [ca, cert, key] = ['ca', 'cert', 'key'].map((name) => query.take(name));
+  const servername = query.take('servername') ?? host;
+  const insecure = query.take('insecure');
+  if (query.take('rejectUnauthorized') !== undefined) {
+    throw refuse('ca=FILE to trust a certificate (or insecure=true to trust every one)', 'rejectUnauthorized');
+  }
+  if (insecure !== undefined && insecure !== 'true') throw refuse('insecure=true or no insecure', insecure);
+  if ((cert === undefined) !== (key === undefined)) {
+    throw refuse('cert=FILE and key=FILE together', cert === undefined ? 'key alone' : 'cert alone');
+  }
+  const files = Object.entries({ ca, cert, key }).flatMap(([name, file]) =>
+    file === undefined ? [] : [{ name, file }],
+  );
+  return {
+    ...(servername === undefined ? {} : { servername }),
+    ...(insecure === undefined ? {} : { rejectUnauthorized: false }),
+    ...(files.length === 0 ? {} : contextOf(files)),
+  };
+}
+
+interface PemFile {
+  readonly name: string;
+  readonly file: string;
+}
+
+/**
+ * The files are read again at each connect, because certificates are renewed while we run. A client that cannot even
+ * try is dead for good, so while the new ones are half written the last good ones are used.
+ */
+function contextOf(files: readonly PemFile[]): { readonly secureContext: SecureContext } {
+  let last = readContext(files);
+  let first = true;
+  return Object.defineProperty({} as { secureContext: SecureContext }, 'secureContext', {
+    enumerable: true,
+    get: () => {
+      if (!first) {
+        try {
+          last = readContext(files);
+        } catch {
+          // Stays as it was.
+        }
+      }
+      first = false;
+      return last;
+    },
+  });
+}
+
+function readContext(files: readonly PemFile[]): SecureContext {
+  const read = files.map(({ name, file }) => [name, readPem(name, file)] as const);
+  try {
+    return createSecureContext(Object.fromEntries(read));
+  } catch (error) {
+    throw refuse(
+      `PEM certificates and a key that fits in ${files.map(({ file }) => file).join(', ')}`,
+      (error as Error).message,
+    );
+  }
+}
+
+function readPem(name: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw refuse(`a file to read in ${name}=${file}`, (error as NodeJS.ErrnoException).code ?? 'an error');
+  }
+}
