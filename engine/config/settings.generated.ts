@@ -8,7 +8,7 @@ export type Duration = string;
  */
 export interface SettingsFile {
   /**
-   * Where events, retries and dead letters live. Variable: EVENTFLOW_BUS.
+   * Where events, retries and dead letters live: SQLite, one Redis, the master that Redis Sentinel names, or a Redis cluster; rediss, rediss+sentinel and rediss+cluster for TLS. Variable: EVENTFLOW_BUS.
    */
   bus?: string;
   /**

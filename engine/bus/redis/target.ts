@@ -58,10 +58,10 @@ export function parseTarget(text: string): Target {
 function singleTarget(url: BusUrl): SingleTarget {
   const [host, ...more] = url.hosts(6379);
   if (host === undefined || more.length > 0) {
-    throw refuse(`one host, or redis+sentinel:// or redis+cluster:// for several`, `${more.length + 1} hosts`);
+    throw refuse('one host, or redis+sentinel:// or redis+cluster:// for several', `${more.length + 1} hosts`);
   }
   const [dbText = '', ...rest] = url.path;
-  if (rest.length > 0) throw refuse('nothing after the database number', `/${rest.join('/')}`);
+  if (rest.length > 0) throw refuse('nothing after the database number', JSON.stringify(`/${rest.join('/')}`));
   const db = databaseNumber(dbText);
   const tls = url.tls ? tlsOptions(url.query, isIP(host.host) === 0 ? host.host : undefined) : undefined;
   url.query.end();
@@ -76,7 +76,7 @@ function sentinelTarget(url: BusUrl): SentinelTarget {
   const sentinels = url.hosts(26379);
   const [master = '', dbText = '', ...rest] = url.path;
   if (master === '') throw refuse("the master's name after the sentinels, as in /mymaster/0", 'none');
-  if (rest.length > 0) throw refuse('nothing after the database number', `/${rest.join('/')}`);
+  if (rest.length > 0) throw refuse('nothing after the database number', JSON.stringify(`/${rest.join('/')}`));
   const db = databaseNumber(dbText);
   const tls = url.tls ? tlsOptions(url.query, undefined) : undefined;
   const [sentinelUsername, sentinelPassword] = ['sentinelUsername', 'sentinelPassword'].map((name) =>
@@ -106,7 +106,7 @@ function sentinelTarget(url: BusUrl): SentinelTarget {
 function clusterTarget(url: BusUrl): ClusterTarget {
   const nodes = url.hosts(6379);
   if (!/^0?$/.test(url.path.join('/')))
-    throw refuse('no database: a cluster has database 0 only', `/${url.path.join('/')}`);
+    throw refuse('no database: a cluster has database 0 only', JSON.stringify(`/${url.path.join('/')}`));
   const tls = url.tls ? tlsOptions(url.query, undefined) : undefined;
   const natMap = natMapOf(url.query.take('natMap'));
   url.query.end();
@@ -124,7 +124,7 @@ function clusterTarget(url: BusUrl): ClusterTarget {
 }
 
 function databaseNumber(text: string): number {
-  if (!/^\d{0,9}$/.test(text)) throw refuse('the number of a database after the last /', text);
+  if (!/^\d{0,9}$/.test(text)) throw refuse('the number of a database after the last /', JSON.stringify(text));
   return Number(text);
 }
 
@@ -135,7 +135,8 @@ function natMapOf(text: string | undefined): Record<string, HostAndPort> | undef
   return Object.fromEntries(
     text.split(',').map((pair) => {
       const [inside = '', outside, ...more] = pair.split('=');
-      if (outside === undefined || more.length > 0) throw refuse('natMap=ANNOUNCED_HOST:PORT=HOST:PORT,…', pair);
+      if (outside === undefined || more.length > 0)
+        throw refuse('natMap=ANNOUNCED_HOST:PORT=HOST:PORT,…', JSON.stringify(pair));
       readHost(inside);
       return [inside, readHost(outside)];
     }),

@@ -17,7 +17,8 @@ export function tlsOptions(query: Query, host: string | undefined): ConnectionOp
   if (query.take('rejectUnauthorized') !== undefined) {
     throw refuse('ca=FILE to trust a certificate (or insecure=true to trust every one)', 'rejectUnauthorized');
   }
-  if (insecure !== undefined && insecure !== 'true') throw refuse('insecure=true or no insecure', insecure);
+  if (insecure !== undefined && insecure !== 'true')
+    throw refuse('insecure=true or no insecure', JSON.stringify(insecure));
   if ((cert === undefined) !== (key === undefined)) {
     throw refuse('cert=FILE and key=FILE together', cert === undefined ? 'key alone' : 'cert alone');
   }
