@@ -13,6 +13,7 @@ export const busErrorKinds: readonly string[] = [
   'oom',
   'loading',
   'timeout',
+  'clock',
   'breaker',
   'worker',
   other,

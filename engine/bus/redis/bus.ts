@@ -91,7 +91,7 @@ class RedisBus implements Bus {
     this.#commands = new Connection(this.#connectionSpec('commands', commandDeadlineMs, 5_000));
     this.#publishing = new Connection(this.#connectionSpec('publisher', publishDeadlineMs, 3_000));
     this.#registry = new Registry(this.#commands, this.#keys, this.#faults);
-    this.#clock = new ServerClock(this.#commands);
+    this.#clock = new ServerClock(this.#commands, this.#faults);
     this.#publisher = this.#newPublisher();
     this.breakers = new RedisBreakers(this.#commands, this.#keys);
     this.deadLetters = new RedisDeadLetters(this.#commands, this.#keys, this.#registry);

@@ -1,20 +1,28 @@
-/** The server's clock, known from time to time: local time plus the difference measured last. */
+/**
+ * The server's clock, known from time to time: this process's own clock, which never goes back, plus the difference
+ * measured last. A step of this machine's clock does not touch it, so nothing expires or times out because of one.
+ */
 import type { Connection } from './connection.ts';
+import type { FaultLog } from './faults.ts';
 
 const measureMs = 10_000;
+/** Clocks drift by less than this between two measurements; whatever is more was a step. */
+const stepMs = 1_000;
 
 export class ServerClock {
-  readonly #commands: Connection;
-  #offset = 0;
+  readonly #commands: Pick<Connection, 'call'>;
+  readonly #faults: FaultLog;
+  #offset: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(commands: Connection) {
+  constructor(commands: Pick<Connection, 'call'>, faults: FaultLog) {
     this.#commands = commands;
+    this.#faults = faults;
   }
 
   now(): number {
-    return Date.now() + this.#offset;
+    return Math.round(performance.now() + (this.#offset ?? performance.timeOrigin));
   }
 
   async start(): Promise<void> {
@@ -29,10 +37,25 @@ export class ServerClock {
 
   /** The server answered somewhere between asking and hearing: the middle errs by half the trip at most. */
   async #measure(): Promise<void> {
-    const asked = Date.now();
+    const asked = performance.now();
     const [seconds, micros] = (await this.#commands.call('TIME', [])) as [string, string];
-    const heard = Date.now();
-    this.#offset = Math.round(Number(seconds) * 1000 + Number(micros) / 1000 - (asked + heard) / 2);
+    const heard = performance.now();
+    const offset = Number(seconds) * 1000 + Number(micros) / 1000 - (asked + heard) / 2;
+    const step = offset - (this.#offset ?? offset);
+    this.#offset = offset;
+    if (Math.abs(step) - (heard - asked) > stepMs) this.#stepped(step);
+  }
+
+  /** What is due is decided by the server's clock alone, so a step of it moves every retry that waits. */
+  #stepped(ms: number): void {
+    const by = `${(Math.abs(ms) / 1000).toFixed(1)} s`;
+    const [where, when] = ms < 0 ? ['back', 'later'] : ['forward', 'sooner'];
+    this.#faults.report(
+      'clock',
+      'clock',
+      `expected the clock of Redis to go on evenly, it stepped ${where} by ${by}: retries that wait come by so much ${when}; let the server's clock be slewed, not stepped`,
+    );
+    this.#faults.clear('clock');
   }
 
   #later(): void {
