@@ -1,72 +1,31 @@
-/**
- * The stage of one fault: a Redis of its own behind a proxy, engines as processes, a publisher that repeats until it is
- * acknowledged, and a service that writes down what it got before it answers.
- */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+/** The stage of one fault: a store, engines as processes, a publisher, and the services that two routes call. */
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { remoteOperations } from 'eventflow';
+import { temporaryFolder } from '../support/children.ts';
 import { type EngineChild, spawnEngine } from '../support/engine-process.ts';
-import { TcpProxy } from '../support/proxy.ts';
-import { type RedisProcess, startRedisProcess } from '../support/redis.ts';
+import type { TcpProxy } from '../support/proxy.ts';
+import type { RedisPlace, RedisProcess } from '../support/redis.ts';
+import { Publisher } from './publisher.ts';
+import { Service } from './service.ts';
+import { type Durability, embeddedStore, RedisStore, type Store } from './store.ts';
 
 /** The tests' lease: short, so that recovery can be waited for. */
 export const leaseMs = 3_000;
 /** Lease, one sweep, and a second for everything else. */
 export const recoveryBound = leaseMs + 1_000 + 1_000;
 
-/** One event as the service saw it: when it first came, and how often. */
-interface Arrival {
-  readonly at: number;
-  times: number;
-}
-
-/** What the service answers; undefined: 200. `hang`: nothing at all. */
-export type Answer =
-  | { readonly status: number; readonly headers?: Record<string, string>; readonly afterMs?: number }
-  | 'hang'
-  | undefined;
-
-export class Service {
-  readonly arrivals = new Map<string, Arrival>();
-  requests = 0;
-  answer: (id: string) => Answer = () => undefined;
-  readonly #server: Server;
-
-  constructor() {
-    this.#server = createServer((request, response) => void this.#serve(request, response));
-  }
-
-  async start(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  stop(): void {
-    this.#server.close();
-    this.#server.closeAllConnections();
-  }
-
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const { id } = JSON.parse(Buffer.concat(chunks).toString()) as { id: string };
-    this.requests += 1;
-    const answer = this.answer(id);
-    if (answer === 'hang') return;
-    if (answer?.afterMs !== undefined) await sleep(answer.afterMs);
-    const status = answer?.status ?? 200;
-    if (status < 300) this.#take(id);
-    response.writeHead(status, answer?.headers).end();
-  }
-
-  #take(id: string): void {
-    const known = this.arrivals.get(id);
-    if (known === undefined) this.arrivals.set(id, { at: Date.now(), times: 1 });
-    else known.times += 1;
-  }
+/** What must be there before the store starts and go after it ended: a network, a small disk, a library. */
+export interface Surroundings {
+  readonly redis?: RedisPlace;
+  /** For the engines. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Where the embedded bus keeps its file [the stage's folder]. */
+  readonly folder?: string;
+  /** Said in the row. */
+  readonly note?: string;
+  end(): Promise<void>;
 }
 
 export interface StageOptions {
@@ -74,11 +33,27 @@ export interface StageOptions {
   /** Whether the engines reach Redis through a proxy that can break. */
   readonly proxied: boolean;
   readonly redisArgs: readonly string[];
-  /** Fields of the route, in YAML. */
+  /** Fields of the route `main`, in YAML. */
   readonly route: string;
+  /** The whole pipeline in place of the two usual routes; they must be `main` and `other` all the same. */
+  readonly pipeline?: (mainUrl: string, otherUrl: string) => string;
+  /** For the engines. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The embedded bus in place of Redis. */
+  readonly embedded?: boolean;
+  /** Other servers than one Redis, perhaps with its replica. */
+  readonly store?: (durability: Durability) => Promise<Store>;
+  readonly around?: () => Promise<Surroundings>;
 }
 
-const pipeline = (url: string, route: string): string => `
+/** How a run is made: the same for all its rows. */
+export interface Run {
+  readonly full: boolean;
+  readonly durability: Durability;
+}
+
+const usual = (route: string) => (main: string, other: string) =>
+  `
 apiVersion: eventflow/v1
 kind: Pipeline
 name: chaos
@@ -88,65 +63,111 @@ routes:
     handler: webhook
     startFrom: beginning
     ${route}
-    with: { url: "${url}/main" }
+    with: { url: "${main}/main", headers: { x-attempt: "{{ delivery.attempt }}" } }
   - id: other
     on: [chaos.event]
     handler: webhook
     startFrom: beginning
     circuitBreaker: false
     retry: { maxAttempts: 50, initialInterval: 50ms, maxInterval: 500ms }
-    with: { url: "OTHER/other" }
+    with: { url: "${other}/other" }
 `;
 
-export class Stage {
+export class Stage implements Run {
+  readonly full: boolean;
+  readonly durability: Durability;
+  /** Of the pipelines. */
   readonly folder: string;
-  readonly redis: RedisProcess;
-  readonly proxy: TcpProxy | undefined;
+  readonly store: Store;
   readonly main: Service;
   /** A second route on the same events, whose service never fails: what the fault must not touch. */
   readonly other: Service;
   readonly engines: (EngineChild | undefined)[] = [];
-  /** When each event was acknowledged to its publisher, by id. */
-  readonly acknowledged = new Map<string, number>();
+  /** Every engine that was ever started here: what they logged is kept. */
+  readonly everStarted: EngineChild[] = [];
+  readonly publisher = new Publisher(() => this.running.map(({ ingest }) => ingest));
+  readonly surroundings: Surroundings | undefined;
   readonly #text: string;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #remove: () => Promise<void>;
 
   private constructor(
-    folder: string,
-    redis: RedisProcess,
-    proxy: TcpProxy | undefined,
-    main: Service,
-    other: Service,
+    { full, durability }: Run,
+    folder: { path: string; remove(): Promise<void> },
+    store: Store,
+    services: readonly [Service, Service],
     text: string,
+    env: Readonly<Record<string, string>>,
+    surroundings: Surroundings | undefined,
   ) {
-    this.folder = folder;
-    this.redis = redis;
-    this.proxy = proxy;
-    this.main = main;
-    this.other = other;
+    this.full = full;
+    this.durability = durability;
+    this.folder = folder.path;
+    this.#remove = () => folder.remove();
+    this.store = store;
+    [this.main, this.other] = services;
     this.#text = text;
+    this.#env = env;
+    this.surroundings = surroundings;
   }
 
-  static async open({ engines, proxied, redisArgs, route }: StageOptions): Promise<Stage> {
-    const folder = await mkdtemp(join(tmpdir(), 'eventflow-chaos-'));
-    const redis = await startRedisProcess({ args: redisArgs });
-    const proxy = proxied ? await TcpProxy.start(redis.port) : undefined;
-    const [main, other] = [new Service(), new Service()];
-    const text = pipeline(await main.start(), route).replace('OTHER', await other.start());
-    await writeFile(join(folder, 'chaos.yaml'), text);
-    const stage = new Stage(folder, redis, proxy, main, other, text);
-    for (let at = 0; at < engines; at += 1) await stage.startEngine(at);
-    return stage;
+  static async open(run: Run, options: StageOptions): Promise<Stage> {
+    const { engines, proxied, redisArgs, route, env, embedded, pipeline = usual(route), around } = options;
+    const surroundings = await around?.();
+    const folder = await temporaryFolder('eventflow-chaos-');
+    let store: Store | undefined;
+    let stage: Stage | undefined;
+    try {
+      const place = { ...surroundings?.redis, args: [...redisArgs, ...(surroundings?.redis?.args ?? [])] };
+      store = embedded
+        ? embeddedStore(surroundings?.folder ?? folder.path)
+        : await (options.store?.(run.durability) ?? RedisStore.open({ ...place, durability: run.durability, proxied }));
+      const [main, other] = [new Service(), new Service()];
+      const text = pipeline(await main.start(), await other.start());
+      await writeFile(join(folder.path, 'chaos.yaml'), text);
+      const all = { ...store.env, ...surroundings?.env, ...env };
+      stage = new Stage(run, folder, store, [main, other], text, all, surroundings);
+      for (let at = 0; at < engines; at += 1) await stage.startEngine(at);
+      return stage;
+    } catch (error) {
+      await (stage === undefined ? tidy(store, surroundings, folder) : stage.close());
+      throw error;
+    }
   }
 
-  get busUrl(): string {
-    return this.proxy === undefined ? this.redis.url : `redis://127.0.0.1:${this.proxy.port}/0`;
+  /** The usual store's Redis; throws where the fault brought servers of its own. */
+  get redis(): RedisProcess {
+    return this.redisStore.redis;
   }
 
-  async startEngine(at: number): Promise<void> {
-    this.engines[at] = await spawnEngine(['--bus', this.busUrl, '--pipelines', this.folder], {
+  get redisStore(): RedisStore {
+    if (this.store instanceof RedisStore) return this.store;
+    throw new Error('expected the usual Redis of a stage, the fault has another store');
+  }
+
+  get proxy(): TcpProxy {
+    const { proxy } = this.redisStore;
+    if (proxy === undefined) throw new Error('expected a stage with `proxied: true`');
+    return proxy;
+  }
+
+  get acknowledged(): ReadonlyMap<string, number> {
+    return this.publisher.acknowledged;
+  }
+
+  get running(): readonly EngineChild[] {
+    return this.engines.filter((engine) => engine !== undefined);
+  }
+
+  async startEngine(at: number, env: Readonly<Record<string, string>> = {}): Promise<void> {
+    const engine = await spawnEngine(['--bus', this.store.busUrl, '--pipelines', this.folder], {
       EVENTFLOW_HTTP_EGRESS_ALLOW_PRIVATE_NETWORKS: 'true',
       EVENTFLOW_DELIVERY_LEASE: `${leaseMs}ms`,
+      ...this.#env,
+      ...env,
     });
+    this.engines[at] = engine;
+    this.everStarted.push(engine);
   }
 
   engine(at: number): EngineChild {
@@ -161,71 +182,70 @@ export class Stage {
     await engine.kill();
   }
 
+  /** SIGTERM; resolves to the exit code. */
+  async stopEngine(at: number): Promise<number | null> {
+    const engine = this.engine(at);
+    this.engines[at] = undefined;
+    return await engine.stop();
+  }
+
+  /** What the engines said, all of them, in lines of JSON. */
+  get lines(): readonly Readonly<Record<string, unknown>>[] {
+    return this.everStarted.flatMap(({ lines }) => lines);
+  }
+
   /** Writes the pipeline again, changed so that its `main` route is another one, or broken. */
   async edit(n: number, broken: boolean): Promise<void> {
     const text = this.#text.replace('/main"', `/main?edit=${n}"`);
-    await writeFile(
-      join(this.folder, 'chaos.yaml'),
-      broken ? text.replace('handler: webhook', 'handler: webhok') : text,
-    );
+    await this.write(broken ? text.replace('handler: webhook', 'handler: webhok') : text);
   }
 
-  /** Publishes `count` events at `perSecond`, each repeated with its id until some engine has acknowledged it. */
-  async publish(count: number, perSecond: number): Promise<void> {
-    const began = Date.now();
-    const size = Math.max(1, Math.round(perSecond / 50));
-    const open: Promise<void>[] = [];
-    for (let at = 0; at < count; at += size) {
-      const ids = Array.from({ length: Math.min(size, count - at) }, (_, n) => `c${at + n}`);
-      open.push(this.#publishUntilTaken(ids));
-      const ahead = began + ((at + size) / perSecond) * 1_000 - Date.now();
-      if (ahead > 0) await sleep(ahead);
-    }
-    await Promise.all(open);
+  /** Puts another pipeline in the place of this one, at once. */
+  async write(text: string): Promise<void> {
+    const next = join(this.folder, '.chaos.yaml.next');
+    await writeFile(next, text);
+    await rename(next, join(this.folder, 'chaos.yaml'));
   }
 
-  async #publishUntilTaken(ids: readonly string[]): Promise<void> {
-    const body = JSON.stringify(ids.map((id) => ({ id, type: 'chaos.event', source: '/chaos', data: { id } })));
-    const headers = { 'content-type': 'application/json' };
-    for (let turn = 0; ; turn += 1) {
-      const running = this.engines.filter((engine) => engine !== undefined);
-      const engine = running[turn % Math.max(running.length, 1)];
-      try {
-        if (engine === undefined) throw new Error('no engine runs');
-        const signal = AbortSignal.timeout(5_000);
-        const response = await fetch(`${engine.ingest}/v1/events`, { method: 'POST', headers, body, signal });
-        await response.text();
-        if (response.status === 202) {
-          for (const id of ids) this.acknowledged.set(id, Date.now());
-          return;
-        }
-      } catch {
-        // Unknown whether it was stored: the ids make a repeat harmless.
-      }
-      await sleep(100);
+  /** Deliveries of `main` at rest as dead letters; 0 while nobody answers. */
+  async dead(): Promise<number> {
+    const [engine] = this.running;
+    if (engine === undefined) return 0;
+    try {
+      const { groups } = await remoteOperations(engine.admin).verify();
+      return groups.find(({ group }) => group === 'chaos.main')?.dead ?? 0;
+    } catch {
+      return 0; // The engine may be cut off from its store just now.
     }
   }
 
   /** Waits until both services have everything that was acknowledged, or `ms` are over. */
-  async settle(ms: number, dead: () => Promise<number>): Promise<void> {
+  async settle(ms: number): Promise<void> {
     const end = Date.now() + ms;
     while (Date.now() < end) {
-      const open =
-        this.acknowledged.size -
-        this.other.arrivals.size +
-        (this.acknowledged.size - this.main.arrivals.size - (await dead()));
+      const { size } = this.acknowledged;
+      const open = size - this.other.arrivals.size + (size - this.main.arrivals.size - (await this.dead()));
       if (open <= 0) return;
       await sleep(100);
     }
   }
 
   async close(): Promise<void> {
-    this.proxy?.cut();
+    this.publisher.end();
+    if (this.store instanceof RedisStore) this.store.proxy?.cut();
     await Promise.all(this.engines.flatMap((engine) => engine?.kill() ?? []));
     this.main.stop();
     this.other.stop();
-    await this.proxy?.stop();
-    await this.redis.stop();
-    await rm(this.folder, { recursive: true, force: true });
+    await tidy(this.store, this.surroundings, { remove: this.#remove });
   }
+}
+
+async function tidy(
+  store: Store | undefined,
+  surroundings: Surroundings | undefined,
+  folder: { remove(): Promise<void> },
+): Promise<void> {
+  await store?.stop();
+  await surroundings?.end();
+  await folder.remove();
 }

@@ -46,8 +46,7 @@ export const engines: readonly Fault[] = [
     async inject(stage, random, scale) {
       const wrong: string[] = [];
       await times(4 * scale, 600, random, async (at) => {
-        const code = await stage.engine(at % 2).stop();
-        stage.engines[at % 2] = undefined;
+        const code = await stage.stopEngine(at % 2);
         if (code !== 0) wrong.push(`an engine ended with ${code}`);
         await stage.startEngine(at % 2);
       });

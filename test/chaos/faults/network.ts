@@ -11,9 +11,9 @@ export const network: readonly Fault[] = [
     stage: { proxied: true },
     async inject(stage) {
       await sleep(2_000);
-      if (stage.proxy !== undefined) stage.proxy.mode = 'black';
+      stage.proxy.mode = 'black';
       await sleep(8_000);
-      if (stage.proxy !== undefined) stage.proxy.mode = 'pass';
+      stage.proxy.mode = 'pass';
       return { duplicates: perHit, recovery: recoveryBound + 5_000 };
     },
   },
@@ -24,10 +24,10 @@ export const network: readonly Fault[] = [
     stage: { proxied: true },
     async inject(stage, random, scale) {
       await times(4 * scale, 1_000, random, async () => {
-        if (stage.proxy !== undefined) stage.proxy.mode = 'dropReplies';
+        stage.proxy.mode = 'dropReplies';
         await sleep(50);
-        stage.proxy?.cut();
-        if (stage.proxy !== undefined) stage.proxy.mode = 'pass';
+        stage.proxy.cut();
+        stage.proxy.mode = 'pass';
       });
       return { duplicates: 4 * scale * perHit, recovery: recoveryBound };
     },
@@ -41,10 +41,10 @@ export const network: readonly Fault[] = [
       const flaps = 16 * scale;
       for (let at = 0; at < flaps; at += 1) {
         await sleep(300);
-        if (stage.proxy !== undefined) stage.proxy.mode = 'black';
+        stage.proxy.mode = 'black';
         await sleep(200);
-        stage.proxy?.cut();
-        if (stage.proxy !== undefined) stage.proxy.mode = 'pass';
+        stage.proxy.cut();
+        stage.proxy.mode = 'pass';
       }
       return { duplicates: flaps * perHit, recovery: recoveryBound };
     },
@@ -55,9 +55,9 @@ export const network: readonly Fault[] = [
     tier: 'quick',
     stage: { proxied: true },
     async inject(stage, _random, scale) {
-      if (stage.proxy !== undefined) stage.proxy.delayMs = 50;
+      stage.proxy.delayMs = 50;
       await sleep(8_000 * scale);
-      if (stage.proxy !== undefined) stage.proxy.delayMs = 0;
+      stage.proxy.delayMs = 0;
       return { duplicates: 0, recovery: recoveryBound };
     },
   },
