@@ -172,6 +172,7 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
   eventflow_config_last_reload_successful: single(({ recorder }) => (recorder.lastReloadOk ? 1 : 0)),
   eventflow_config_last_reload_success_timestamp_seconds: single(({ recorder }) => recorder.lastGoodReloadAt / 1_000),
   eventflow_config_reloads_total: ({ recorder }) => cells(none, 'result', reloadResults, recorder.reloads),
+  eventflow_config_swap_seconds: ({ recorder }) => histogram('eventflow_config_swap_seconds', none, recorder.swaps),
   eventflow_config_info: ({ recorder: { config } }) =>
     config === undefined ? [] : [{ labels: { hash: config.hash, generation: config.generation }, value: 1 }],
 

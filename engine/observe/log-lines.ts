@@ -54,6 +54,8 @@ export class LogLines {
       case 'bus_up':
         return this.#busUp(signal);
       case 'bus_error':
+      case 'swapped': // A number for the metrics; the reload itself is told.
+        return;
         return this.#once('error', `bus_error ${signal.errorKind}`, signal.message, { kind: signal.errorKind });
       case 'durability':
         return this.#durability(signal);

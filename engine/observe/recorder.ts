@@ -2,9 +2,9 @@
 import { deadReasons } from '../core/delivery.ts';
 import type { Generation, Route } from '../core/route.ts';
 import { Budget, namedTypes, planRoutes } from './plan.ts';
-import { addTo, RouteSeries, type TypeSeries } from './series.ts';
+import { addTo, HistogramCells, RouteSeries, type TypeSeries } from './series.ts';
 import type { Signal } from './signals.ts';
-import { other } from './table.ts';
+import { metricOf, other } from './table.ts';
 
 export const busErrorKinds: readonly string[] = [
   'connection',
@@ -64,6 +64,7 @@ export class Recorder {
     this.#sources = options.sources;
     this.#now = options.now;
     this.published = new Map([[other, new PublishedSeries(this.#sources)]]);
+  readonly swaps = new HistogramCells(metricOf('eventflow_config_swap_seconds').buckets ?? []);
   }
 
   setGeneration(generation: Generation, number: number, loadedAt: number): void {
@@ -127,6 +128,8 @@ export class Recorder {
       case 'redriven':
       case 'misbehaved':
       case 'route_started':
+      case 'swapped':
+        return this.swaps.observe(signal.seconds);
       case 'route_stopped':
         return;
     }

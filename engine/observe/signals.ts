@@ -69,6 +69,8 @@ export type Signal =
         readonly stopped: readonly string[];
       };
     }
+  /** A reload's one step that holds the event loop: how long it took. */
+  | { readonly kind: 'swapped'; readonly seconds: number }
   | { readonly kind: 'bus_up'; readonly up: boolean; readonly label: string; readonly error: string | undefined }
   | { readonly kind: 'bus_error'; readonly errorKind: string; readonly message: string }
   | {

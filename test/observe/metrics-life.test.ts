@@ -51,6 +51,17 @@ test('a refused reload shows, and leaves the generation as it was', async () => 
   assert.equal(sampleOf(after, 'eventflow_config_last_reload_success_timestamp_seconds'), at / 1_000 + 5);
 });
 
+test('how long each swap of a reload held the event loop is told, from 0 on', async () => {
+  const metrics = start();
+  metrics.setGeneration(generation([receipt]), 1, at);
+  assert.equal(sampleOf(await metrics.render(), 'eventflow_config_swap_seconds_count'), 0);
+  metrics.observer({ kind: 'swapped', seconds: 0.002 });
+  const page = await metrics.render();
+  assert.equal(sampleOf(page, 'eventflow_config_swap_seconds_bucket', { le: '0.001' }), 0);
+  assert.equal(sampleOf(page, 'eventflow_config_swap_seconds_bucket', { le: '0.0025' }), 1);
+  assert.equal(sampleOf(page, 'eventflow_config_swap_seconds_sum'), 0.002);
+});
+
 // ── bounds ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const typesOf = (page: string, one: string): string[] =>

@@ -35,6 +35,7 @@ function traffic(metrics: Metrics): void {
     metrics.observer(turned(route, 'half_open', 'closed'));
   }
   metrics.observer({ kind: 'published', eventType: 'order.paid', source: '/shop', count: 3 });
+  metrics.observer({ kind: 'swapped', seconds: 0.001 });
 }
 
 // ── two engines and a Prometheus ─────────────────────────────────────────────────────────────────────────────────

@@ -173,6 +173,7 @@ const bus = (): Row => ({
       [
         {
           expr: `time() - ${highest('eventflow_config_last_reload_success_timestamp_seconds', ['instance'], engines)}`,
+    graph('eventflow_config_swap_seconds', quantiles('eventflow_config_swap_seconds', engines)),
           legend: engineLegend,
         },
       ],

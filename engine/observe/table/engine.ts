@@ -34,6 +34,17 @@ export const engineMetrics = [
     alerts: [],
   },
   {
+    name: 'eventflow_config_swap_seconds',
+    type: 'histogram',
+    help: 'Time that a reload took to put the new generation in the place of the old one, the one step in which deliveries wait.',
+    labels: [],
+    buckets: [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+    unit: 's',
+    scope: 'engine',
+    panel: 'Swap of a reload',
+    alerts: [],
+  },
+  {
     name: 'eventflow_config_info',
     type: 'gauge',
     help: 'Always 1; the labels tell which generation runs.',
