@@ -104,6 +104,7 @@ export class Reloader {
   }
 
   #swap(generation: Generation, commit: (drainMs: number) => void): void {
+    const began = performance.now();
     this.#current = generation;
     this.#number += 1;
     this.#deps.onSwap(generation, this.#number);
