@@ -65,7 +65,10 @@ export interface Entry {
   readonly state: DeliveryState | undefined;
   /** ms since the epoch, the bus's clock. */
   readonly publishedAt: number;
-  /** How often it has been handed out, this time included. More than 1: an earlier run ended without a settlement. */
+  /**
+   * How often it has been handed out, this time included. More than 1: an earlier run ended without a settlement. From
+   * `firstSuspectStart` on this time is not counted yet: see `countStart`.
+   */
   readonly starts: number;
   /** The implementation's own. */
   readonly slot: unknown;
@@ -163,11 +166,14 @@ export interface Group {
   promote(limit: number): Promise<number>;
   /**
    * Takes over entries, of any consumer including this one, whose lease (`minIdleMs`) has run out and which `owned`
-   * does not know (by `Entry.id`). Goes on where the last call stopped. Entries that have been handed out 3 times or
-   * more come with `starts` not yet counted: call `countStart` just before running them.
+   * does not know (by `Entry.id`). Goes on where the last call stopped. Those from start
+   * `firstSuspectStart` on are not counted yet: call `countStart` just before running them.
    */
   reclaim(minIdleMs: number, limit: number, owned: (id: string) => boolean): Promise<Reclaimed>;
-  /** Counts a start of a suspect; resolves to the new number of starts, or undefined when it is not ours any more. */
+  /**
+   * Makes `entry.starts` count; resolves to the number of starts, or undefined when it is not ours any more. Calling it
+   * again, as after a lost answer, counts nothing more.
+   */
   countStart(entry: Entry): Promise<number | undefined>;
   stats(): Promise<GroupStats>;
   /** Ends this process's part in the group: entries still pending here are handed back. The group stays. */
@@ -260,7 +266,7 @@ export interface BusOptions {
 
 export interface BusFault {
   /**
-   * Low cardinality: `connection`, `timeout`, `loading`, `readonly`, `oom`, `misconf`, `noreplicas`, `noperm`, `cluster`,
+   * Low cardinality: `connection`, `timeout`, `clock`, `loading`, `readonly`, `oom`, `misconf`, `noreplicas`, `noperm`, `cluster`,
    * `disk`, `nogroup`, `store_reset` (streams or groups were gone and were made again), `other`.
    */
   readonly kind: string;

@@ -21,6 +21,12 @@ export interface DeliveryState {
   readonly redrivenFrom?: string;
 }
 
+/**
+ * From this start on a delivery is a suspect: twice it was handed out and never settled, so it may be what ended its
+ * process. A suspect's starts are counted one by one, when it runs, and not when it is handed out.
+ */
+export const firstSuspectStart = 3;
+
 /** `handler_removed` does not exist: a route without its handler never compiles. */
 export const deadReasons = [
   'exhausted',

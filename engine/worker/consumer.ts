@@ -13,6 +13,7 @@ import type { Timer, Timers } from '../core/timers.ts';
 import { nextWindow } from '../core/window.ts';
 import type { BreakerGate } from './breaker-gate.ts';
 import type { Executor } from './executor.ts';
+import type { SuspectLane } from './suspects.ts';
 
 const maxUnsettled = 2_048;
 /** Of small events this many fit into what a socket gives at once, 64 KiB; more is not faster. */
@@ -27,6 +28,7 @@ export interface ConsumerDeps {
   readonly group: Group;
   readonly executor: Executor;
   readonly gate: BreakerGate | undefined;
+  readonly suspects: SuspectLane;
   readonly now: () => number;
   readonly timers: Timers;
   readonly random: () => number;
@@ -73,6 +75,13 @@ export class Consumer {
     return this.#paused || (this.#deps.gate !== undefined && this.#deps.gate.state.kind !== 'closed');
   }
 
+  /** False while the breaker or a full DLQ would keep an entry from running. */
+  get ready(): boolean {
+    const { gate, route } = this.#deps;
+    if (this.#paused || gate === undefined) return !this.#paused;
+    return gate.admit().kind !== 'hold' || route.breaker?.onOpen === 'deadLetter';
+  }
+
   /** True for an entry that waits in the queue here. */
   has(id: string): boolean {
     return this.waiting().some((entry) => entry.id === id);
@@ -104,6 +113,14 @@ export class Consumer {
   /** Entries from elsewhere than `read`: reclaimed ones. */
   add(entries: readonly Entry[]): void {
     this.#push(entries);
+    this.#pump();
+  }
+
+  /** A suspect whose turn it is. */
+  addFirst(entry: Entry): void {
+    const rest = this.waiting();
+    this.#clear();
+    this.#push([entry, ...rest]);
     this.#pump();
   }
 
@@ -160,8 +177,8 @@ export class Consumer {
 
   /** How many entries there is room for now. */
   #wanted(): number {
-    const { gate, route, executor, unsettled } = this.#deps;
-    if (this.#paused || unsettled() > maxUnsettled) return 0;
+    const { gate, route, executor, suspects, unsettled } = this.#deps;
+    if (this.#paused || suspects.closed || unsettled() > maxUnsettled) return 0;
     const taken = this.queued + executor.inFlight;
     const admission = gate?.admit().kind ?? 'run';
     if (admission === 'run' || route.breaker?.onOpen === 'deadLetter') {
@@ -220,8 +237,13 @@ export class Consumer {
   #pump(): void {
     if (this.#pumping || this.#paused || this.#abort.signal.aborted) return;
     this.#pumping = true;
-    while (this.queued > 0 && this.#deps.executor.inFlight < this.#slots && this.#startNext());
+    while (this.queued > 0 && this.#deps.executor.inFlight < this.#slots && this.#isOpen() && this.#startNext());
     this.#pumping = false;
+  }
+
+  #isOpen(): boolean {
+    const { suspects } = this.#deps;
+    return !suspects.closed || suspects.admits(this.#queue[this.#head]);
   }
 
   /** False: nothing more may start now. */

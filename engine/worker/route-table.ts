@@ -49,13 +49,14 @@ export class RouteTable {
   #deps: RouteTableDeps;
   #workers = new Map<string, Worker>();
   #breakers: BreakerBoard;
-  #suspects = new SuspectLane();
+  #suspects: SuspectLane;
   #draining = new Set<Promise<void>>();
   #generation: Pick<Generation, 'eventTypes'> = { eventTypes: new Map() };
 
   constructor(deps: RouteTableDeps) {
     this.#deps = deps;
     const { bus, observer, timers } = deps;
+    this.#suspects = new SuspectLane(timers);
     this.#breakers = new BreakerBoard({ store: bus.breakers, now: () => bus.now(), timers, observer });
   }
 

@@ -36,6 +36,11 @@ export class Settler {
   }
 
   /** Settlements that the bus has not confirmed yet. */
+  /** Whether the entry's settlement is not known yet. */
+  has(id: string): boolean {
+    return this.entries().some((entry) => entry.id === id);
+  }
+
   get unsettled(): number {
     return this.#unsettled;
   }

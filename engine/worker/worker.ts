@@ -24,11 +24,12 @@ import { Consumer, type ConsumerDeps } from './consumer.ts';
 import { Executor } from './executor.ts';
 import type { Mask } from './fault.ts';
 import { GroupLoops } from './loops.ts';
+import { Quarantine } from './quarantine.ts';
 import { attemptOf, lastWords, rowOf, unrunRow } from './records.ts';
 import type { RunningDelivery } from './running.ts';
 import { Settler } from './settler.ts';
 import { ShortCircuit } from './short-circuit.ts';
-import { maxCrashes, type SuspectLane, suspectAfter } from './suspects.ts';
+import { maxCrashes, type SuspectLane } from './suspects.ts';
 
 export interface WorkerDeps {
   readonly bus: Bus;
@@ -60,6 +61,7 @@ export class Worker {
   #settler: Settler;
   #consumer: Consumer;
   #loops: GroupLoops;
+  #quarantine: Quarantine;
   #breaker: { readonly gate: BreakerGate; leave(): void } | undefined;
   #full = false;
   #shortCircuit: ShortCircuit | undefined;
@@ -105,11 +107,23 @@ export class Worker {
       group,
       executor: this.#executor,
       gate: this.#breaker?.gate,
+      suspects: deps.suspects,
       now,
       timers,
       random,
       unsettled: () => this.#settler.unsettled,
       judge: (entry, verdict) => this.#judge(entry, verdict),
+      onFault,
+    });
+    this.#quarantine = new Quarantine({
+      lane: deps.suspects,
+      group,
+      consumer: this.#consumer,
+      executor: this.#executor,
+      settler: this.#settler,
+      timers: deps.timers,
+      onCrashLoop: (entry) => this.#buryCrashed(entry),
+      onLost: (entries) => this.#lost(entries),
       onFault,
     });
     this.#loops = new GroupLoops({
@@ -121,19 +135,17 @@ export class Worker {
         ...this.#executor.entries(),
         ...this.#consumer.waiting(),
         ...this.#settler.entries(),
-        ...this.#suspected,
+        ...this.#quarantine.entries(),
       ],
-      room: () => this.#consumer.queued < route.concurrency * 4,
+      room: () => this.#consumer.queued < route.concurrency * 4 && this.#quarantine.room,
       onLost: (entries) => this.#lost(entries),
       onReclaimed: (entries, lost) => this.#reclaimed(entries, lost),
       onFault,
     });
   }
 
-  /** Waiting in the suspects' lane: ours, though neither queued nor running. */
-  #suspected = new Set<Entry>();
-
   start(): void {
+    this.#quarantine.start();
     this.#consumer.start();
     this.#loops.start();
     this.#deps.observer({ kind: 'route_started', route: this.route });
@@ -153,11 +165,13 @@ export class Worker {
   async stop(deadline: number): Promise<void> {
     const { timers } = this.#deps;
     const end = timers.now() + deadline;
-    const rest = await this.#consumer.stop();
+    const suspects = this.#quarantine.stop();
+    const rest = [...(await this.#consumer.stop()), ...suspects];
     await this.#quietly(() => (rest.length === 0 ? Promise.resolve() : this.#deps.group.release(rest)));
     await this.#until(() => this.#executor.inFlight === 0, end);
     await this.#handBack();
     this.#loops.stop();
+    this.#quarantine.leave();
     this.#shortCircuit?.stop();
     await this.#until(() => this.#settler.unsettled === 0, Math.max(end, timers.now() + 500));
     this.#settler.stop();
@@ -335,6 +349,7 @@ export class Worker {
   #lost(entries: readonly Entry[]): void {
     this.#executor.lost(entries);
     this.#consumer.drop(entries);
+    this.#quarantine.drop(entries);
     this.#deps.observer({ kind: 'fenced', route: this.route, count: entries.length });
   }
 
@@ -343,35 +358,14 @@ export class Worker {
     if (lost.length > 0) observer({ kind: 'lost', route: this.route, ids: lost });
     if (entries.length === 0) return;
     observer({ kind: 'reclaimed', route: this.route, count: entries.length });
-    this.#consumer.add(entries.filter((entry) => entry.starts < suspectAfter));
-    for (const entry of entries) if (entry.starts >= suspectAfter) this.#suspect(entry);
+    this.#consumer.add(this.#quarantine.sortOut(entries));
   }
 
-  #suspect(entry: Entry): void {
-    this.#suspected.add(entry);
-    void this.#deps.suspects.run(() => this.#quietly(() => this.#runSuspect(entry)));
-  }
-
-  async #runSuspect(entry: Entry): Promise<void> {
-    const starts = await this.#countStart(entry);
-    if (starts === undefined) return this.#lost([entry]);
-    if (entry.starts >= maxCrashes) {
-      const message = `expected the delivery to end, its process died or it was never settled ${entry.starts} times`;
-      const admitted = this.#executor.admit(entry);
-      const event = admitted.kind === 'run' ? admitted.event : undefined;
-      return this.#buryUnrun(entry, event, 'crash_loop', { code: 'crash_loop', kind: 'error', message });
-    }
-    this.#consumer.add([entry]);
-    while (this.#consumer.has(entry.id) || this.#executor.has(entry.id)) await this.#deps.timers.wait(5);
-  }
-
-  /** Whatever comes of it, the lane no longer keeps the entry's lease: if nobody runs it, the next sweep finds it. */
-  async #countStart(entry: Entry): Promise<number | undefined> {
-    try {
-      return entry.starts >= maxCrashes ? entry.starts : await this.#deps.group.countStart(entry);
-    } finally {
-      this.#suspected.delete(entry);
-    }
+  #buryCrashed(entry: Entry): void {
+    const message = `expected the delivery to end, its process died or it was never settled ${maxCrashes} times`;
+    const admitted = this.#executor.admit(entry);
+    const event = admitted.kind === 'unmatched' ? undefined : admitted.event;
+    this.#buryUnrun(entry, event, 'crash_loop', { code: 'crash_loop', kind: 'error', message });
   }
 
   #fault(error: Error): void {

@@ -68,7 +68,7 @@ export async function startWorker(options: BenchOptions): Promise<Bench> {
     log: silent,
     eventTypes: () => options.eventTypes ?? new Map(),
     breakers,
-    suspects: new SuspectLane(),
+    suspects: new SuspectLane(realTimers),
     observer,
     random: Math.random,
     timers: realTimers,

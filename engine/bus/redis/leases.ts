@@ -41,10 +41,10 @@ export async function handBack(holder: Holder, entries: readonly Entry[]): Promi
   });
 }
 
-/** Counts a start of a suspect; undefined when it is not ours any more. */
+/** Makes the entry's start count; undefined when it is not ours any more. */
 export async function countStart(holder: Holder, entry: Entry): Promise<number | undefined> {
   const slot = slotOf(entry);
-  const args = [holder.name, holder.consumer, slot.id];
+  const args = [holder.name, holder.consumer, slot.id, entry.starts];
   const starts = (await holder.commands.eval(scripts.start, [slot.source.key], args)) as number;
   if (starts === 0) return undefined;
   slot.counted = true;

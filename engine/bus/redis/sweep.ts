@@ -2,6 +2,7 @@
  * Finds entries whose lease has run out, whoever held them, and hands them out again. Goes on where it stopped, so that
  * a long pending list costs a little in each pass.
  */
+import { firstSuspectStart } from '../../core/delivery.ts';
 import type { Entry, Reclaimed } from '../bus.ts';
 import { type Source, toEntry } from './entry.ts';
 import { faultKind } from './faults.ts';
@@ -9,8 +10,6 @@ import type { Holder } from './leases.ts';
 import type { RawEntry } from './read-reply.ts';
 import { scripts } from './scripts.ts';
 
-/** Entries that were handed out so often are suspects: they are shown first and counted when they start. */
-const suspectAfter = 3;
 /** Looks into the pending lists per pass; each covers ten times as many entries as are wanted. */
 const mostLooks = 64;
 const start = '0-0';
@@ -69,7 +68,7 @@ export class Sweep {
   async #take(source: Source, ids: readonly string[], entries: Entry[], lost: string[]): Promise<void> {
     const { commands, consumer, name } = this.#holder;
     const [starts, bodies] = await Promise.all([
-      commands.eval(scripts.take, [source.key], [name, consumer, suspectAfter, ids.join(' ')]),
+      commands.eval(scripts.take, [source.key], [name, consumer, firstSuspectStart, ids.join(' ')]),
       this.#bodies(source, ids),
     ]);
     const seenAt = Math.floor(performance.now());
@@ -80,7 +79,7 @@ export class Sweep {
       if (count === '') lost.push(source.tag + id);
       // Deleted this moment: still pending, and reported by the next sweep.
       else if (fields === undefined || count === undefined || count === 0) continue;
-      else entries.push(toEntry(source, id, fields, Math.abs(count), count > 0, seenAt));
+      else entries.push(toEntry(source, id, fields, count, count < firstSuspectStart, seenAt));
     }
   }
 

@@ -1,13 +1,11 @@
 /** Leases: heartbeat, hand-back and take-over. Time and holders are in memory; only the number of starts is stored. */
+import { firstSuspectStart } from '../../core/delivery.ts';
 import type { Entry, Reclaimed } from '../bus.ts';
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
 import { type EntryRow, isLater, type LaterRow, laterColumns, laterEntry, newEntry } from './rows.ts';
 import { span } from './schema.ts';
 import type { GroupState, Lease, State } from './state.ts';
-
-/** From so many starts on, an entry is a suspect: its starts are counted one by one, just before it runs. */
-const suspectFrom = 3;
 
 export class Leases {
   readonly #database: Database;
@@ -50,8 +48,8 @@ export class Leases {
     return this.#commits.run('quick', (transaction) => {
       for (const lease of leases()) {
         if (!this.#owns(lease)) continue;
-        const starts = lease.starts - lease.counted;
-        this.#replace(lease, { id: lease.id, holder: undefined, at: Date.now(), starts, counted: 0 }, transaction);
+        const starts = lease.starts - 1;
+        this.#replace(lease, { id: lease.id, holder: undefined, at: Date.now(), starts, counted: true }, transaction);
       }
     });
   }
@@ -60,10 +58,9 @@ export class Leases {
     return this.#commits.run('quick', (transaction) => {
       const lease = entry.slot as Lease;
       if (!this.#owns(lease)) return undefined;
-      const { starts, counted } = lease;
-      lease.starts += 1;
-      lease.counted += 1;
-      transaction.onUndo(() => Object.assign(lease, { starts, counted }));
+      if (lease.counted) return lease.starts;
+      lease.counted = true;
+      transaction.onUndo(() => Object.assign(lease, { counted: false }));
       this.#storeStarts(lease);
       return lease.starts;
     });
@@ -92,8 +89,9 @@ export class Leases {
     const entries: Entry[] = [];
     const lost: string[] = [];
     for (const old of leases) {
-      const counted = old.starts < suspectFrom ? 1 : 0;
-      const lease = { id: old.id, holder: this.#holder, at: Date.now(), starts: old.starts + counted, counted };
+      const starts = countedStarts(old) + 1;
+      const counted = starts < firstSuspectStart;
+      const lease = { id: old.id, holder: this.#holder, at: Date.now(), starts, counted };
       const entry = this.#find(lease);
       if (entry === undefined) lost.push(String(old.id));
       else entries.push(entry);
@@ -121,7 +119,7 @@ export class Leases {
   #replace(old: Lease, lease: Lease, transaction: Transaction): void {
     this.#group.pending.set(old.id, lease);
     transaction.onUndo(() => this.#group.pending.set(old.id, old));
-    if (lease.starts !== old.starts) this.#storeStarts(lease);
+    if (countedStarts(lease) !== countedStarts(old)) this.#storeStarts(lease);
   }
 
   #drop(lease: Lease, transaction: Transaction): void {
@@ -130,11 +128,15 @@ export class Leases {
     this.#database.sql('DELETE FROM pending WHERE grp = ? AND id = ?').run(this.#group.id, lease.id);
   }
 
-  #storeStarts({ id, starts }: Lease): void {
-    this.#database.sql('UPDATE pending SET starts = ? WHERE grp = ? AND id = ?').run(starts, this.#group.id, id);
+  #storeStarts(lease: Lease): void {
+    this.#database
+      .sql('UPDATE pending SET starts = ? WHERE grp = ? AND id = ?')
+      .run(countedStarts(lease), this.#group.id, lease.id);
   }
 
   #owns(lease: Lease): boolean {
     return lease.holder === this.#holder && this.#group.pending.get(lease.id) === lease;
   }
 }
+
+const countedStarts = ({ starts, counted }: Lease): number => (counted ? starts : starts - 1);

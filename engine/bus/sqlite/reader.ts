@@ -125,7 +125,7 @@ export class Reader {
   }
 
   #lease(id: number, now: number): Lease {
-    const lease: Lease = { id, holder: this.#holder, at: now, starts: 1, counted: 1 };
+    const lease: Lease = { id, holder: this.#holder, at: now, starts: 1, counted: true };
     this.#group.pending.set(id, lease);
     return lease;
   }

@@ -36,9 +36,10 @@ export interface Lease {
   readonly holder: object | undefined;
   /** Last sign of life, ms since the epoch. */
   at: number;
-  starts: number;
-  /** Starts of this handing-out that are in `starts`. */
-  counted: number;
+  /** This handing-out included; without a holder: how often it was handed out. */
+  readonly starts: number;
+  /** False for a suspect that has not been started yet: `starts` is not stored then. */
+  counted: boolean;
 }
 
 export type StoredTotals = { -readonly [name in Exclude<keyof GroupTotals, 'accepted'>]: number };
@@ -202,7 +203,9 @@ export class State {
     const groups = byId(this.groups.values());
     const at = Date.now();
     for (const row of rows<{ grp: number; id: number; starts: number }>(this.#database, 'pending')) {
-      groups.get(row.grp)?.pending.set(row.id, { id: row.id, holder: undefined, at, starts: row.starts, counted: 0 });
+      groups
+        .get(row.grp)
+        ?.pending.set(row.id, { id: row.id, holder: undefined, at, starts: row.starts, counted: true });
     }
   }
 }

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Prepares entries that a sweep has just claimed for us to be handed out. A start counts here, but not for suspects:
--- those that have been handed out `limit` times keep their number. Bodies do not pass through here.
+-- Prepares entries that a sweep has just claimed for us to be handed out. A start counts here, but not that of a
+-- suspect, which is counted when it runs. Bodies do not pass through here.
 -- KEYS: 1 stream
--- ARGV: 1 group, 2 consumer, 3 limit, 4 ids in order, with a blank between
--- Returns for each id: its number of starts, negative for a suspect | 0 somebody else has it | '' it no longer exists
+-- ARGV: 1 group, 2 consumer, 3 first start of a suspect, 4 ids in order, with a blank between
+-- Returns for each id: the number of this start | 0 somebody else has it | '' it no longer exists
 local call = redis.call
-local key, group, me, limit = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local key, group, me, suspect = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local ids, n = {}, 0
 for id in string.gmatch(ARGV[4], '%S+') do
   n = n + 1
@@ -33,11 +33,11 @@ end
 local there = {}
 for count, claim in pairs(claims) do
   claim[#claim + 1] = 'JUSTID'
-  if count < limit then
+  if count + 1 < suspect then
     claim[#claim + 1] = 'RETRYCOUNT'
     claim[#claim + 1] = count + 1
   end
-  for _, id in ipairs(call(unpack(claim))) do there[id] = count < limit and count + 1 or -count end
+  for _, id in ipairs(call(unpack(claim))) do there[id] = count + 1 end
 end
 
 local out = {}
