@@ -109,8 +109,8 @@ export class Reloader {
     this.#number += 1;
     this.#deps.onSwap(generation, this.#number);
     commit(this.#deps.drainMs);
-  }
     this.#deps.observer({ kind: 'swapped', seconds: (performance.now() - began) / 1_000 });
+  }
 
   #report(result: ReloadReport['result'], changes: ReloadReport['changes'], problems: readonly string[]): ReloadReport {
     const report: ReloadReport = { result, generation: this.#number, hash: this.#current.hash, problems, changes };
