@@ -51,11 +51,11 @@ export class LogLines {
         return this.#once('warn', `misbehaved ${signal.route.group}`, signal.what, { route: signal.route.group });
       case 'reloaded':
         return this.#reloaded(signal);
+      case 'swapped': // A number for the metrics; the reload itself is told.
+        return;
       case 'bus_up':
         return this.#busUp(signal);
       case 'bus_error':
-      case 'swapped': // A number for the metrics; the reload itself is told.
-        return;
         return this.#once('error', `bus_error ${signal.errorKind}`, signal.message, { kind: signal.errorKind });
       case 'durability':
         return this.#durability(signal);

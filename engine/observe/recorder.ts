@@ -52,6 +52,7 @@ export class Recorder {
   busUp = false;
   durability: { readonly mode: string; readonly guaranteed: boolean } | undefined;
   readonly reloads = new Float64Array(reloadResults.length);
+  readonly swaps = new HistogramCells(metricOf('eventflow_config_swap_seconds').buckets ?? []);
   readonly busErrors = new Float64Array(busErrorKinds.length);
   readonly budget: Budget;
   readonly #sources: readonly string[];
@@ -64,7 +65,6 @@ export class Recorder {
     this.#sources = options.sources;
     this.#now = options.now;
     this.published = new Map([[other, new PublishedSeries(this.#sources)]]);
-  readonly swaps = new HistogramCells(metricOf('eventflow_config_swap_seconds').buckets ?? []);
   }
 
   setGeneration(generation: Generation, number: number, loadedAt: number): void {
@@ -116,6 +116,8 @@ export class Recorder {
         return this.#held(this.series(signal.route), signal.full);
       case 'reloaded':
         return this.#reloaded(signal.result);
+      case 'swapped':
+        return this.swaps.observe(signal.seconds);
       case 'bus_up':
         this.busUp = signal.up;
         return;
@@ -128,8 +130,6 @@ export class Recorder {
       case 'redriven':
       case 'misbehaved':
       case 'route_started':
-      case 'swapped':
-        return this.swaps.observe(signal.seconds);
       case 'route_stopped':
         return;
     }

@@ -168,12 +168,12 @@ const bus = (): Row => ({
     graph('eventflow_config_reloads_total', [
       { expr: rate('eventflow_config_reloads_total', ['result'], engines), legend: '{{result}}' },
     ]),
+    graph('eventflow_config_swap_seconds', quantiles('eventflow_config_swap_seconds', engines)),
     graph(
       'eventflow_config_last_reload_success_timestamp_seconds',
       [
         {
           expr: `time() - ${highest('eventflow_config_last_reload_success_timestamp_seconds', ['instance'], engines)}`,
-    graph('eventflow_config_swap_seconds', quantiles('eventflow_config_swap_seconds', engines)),
           legend: engineLegend,
         },
       ],
