@@ -7,6 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** One event as the service saw it: when it first came, and how often. */
@@ -15,16 +16,26 @@ interface Arrival {
   times: number;
 }
 
-/** What the service answers; undefined: 200. `hang`: nothing at all, and what came does not count as taken. */
+/**
+ * What the service answers; undefined: 200. What comes after this does not count as taken: `hang`: nothing at all; `drip`
+ * and `flood`: a body that never ends, a byte each 300 ms or as fast as it is read.
+ */
 export type Answer =
   | { readonly status: number; readonly headers?: Record<string, string>; readonly afterMs?: number }
   | 'hang'
+  | 'drip'
+  | 'flood'
   | undefined;
 
 export class Service {
   readonly arrivals = new Map<string, Arrival>();
   requests = 0;
-  answer: (id: string, headers: IncomingHttpHeaders) => Answer = () => undefined;
+  /** Requests that wait for their answer, and the most that ever did. */
+  open = 0;
+  mostOpen = 0;
+  /** Bytes of each endless body that went out before the client had enough. */
+  readonly endless: number[] = [];
+  answer: (id: string, headers: IncomingHttpHeaders, path: string) => Answer = () => undefined;
   /** Called when an event was written down and nothing has been answered yet; the answer waits for it. */
   taken: ((id: string, headers: IncomingHttpHeaders) => Promise<void> | undefined) | undefined;
   readonly #server: Server;
@@ -47,9 +58,10 @@ export class Service {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const { id } = JSON.parse(Buffer.concat(chunks).toString()) as { id: string };
-    this.requests += 1;
-    const answer = this.answer(id, request.headers);
+    this.#opened(response);
+    const answer = this.answer(id, request.headers, request.url ?? '/');
     if (answer === 'hang') return;
+    if (answer === 'drip' || answer === 'flood') return this.#goOn(response, answer);
     if (answer?.afterMs !== undefined) await sleep(answer.afterMs);
     const status = answer?.status ?? 200;
     if (status < 300) {
@@ -59,9 +71,52 @@ export class Service {
     response.writeHead(status, answer?.headers).end();
   }
 
+  #opened(response: ServerResponse): void {
+    this.requests += 1;
+    this.open += 1;
+    this.mostOpen = Math.max(this.mostOpen, this.open);
+    response.once('close', () => {
+      this.open -= 1;
+    });
+  }
+
+  /** Ends with the link. */
+  #goOn(response: ServerResponse, how: 'drip' | 'flood'): void {
+    const body = how === 'drip' ? drops() : flood();
+    let sent = 0;
+    response.writeHead(200, { 'content-length': String(2 ** 30) });
+    body.on('data', (chunk: Buffer) => {
+      sent += chunk.length;
+    });
+    response.once('close', () => {
+      body.destroy();
+      this.endless.push(sent);
+    });
+    body.pipe(response);
+  }
+
   #take(id: string): void {
     const known = this.arrivals.get(id);
     if (known === undefined) this.arrivals.set(id, { at: Date.now(), times: 1 });
     else known.times += 1;
   }
 }
+
+const drops = (): Readable =>
+  Readable.from(
+    (async function* () {
+      for (;;) {
+        yield Buffer.from('.');
+        await sleep(300);
+      }
+    })(),
+  );
+
+const chunk = Buffer.alloc(16 * 1024, '.');
+
+const flood = (): Readable =>
+  new Readable({
+    read() {
+      this.push(chunk);
+    },
+  });
