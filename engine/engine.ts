@@ -15,6 +15,7 @@ import { startAdmin } from './http/admin.ts';
 import type { HttpDeps, Listening } from './http/deps.ts';
 import { healthOf } from './http/health.ts';
 import { startIngest } from './http/ingest.ts';
+import { Door } from './ingest/door.ts';
 import { createLog, type EngineLog } from './observe/logs.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { redact } from './observe/redact.ts';
@@ -28,6 +29,7 @@ import { type PluginCatalog, type PluginsPlace, readCatalog } from './plugins/ma
 import { createTemplates } from './plugins/templates.ts';
 import { type BusPublisher, createPublisher, type Publisher } from './publisher.ts';
 import { printDiagnostics, Reloader } from './reload.ts';
+import { StoreWatch } from './store-watch.ts';
 import { realTimers } from './timers.ts';
 import { version } from './version.ts';
 import { RouteTable } from './worker/route-table.ts';
@@ -42,6 +44,8 @@ export interface EngineOptions {
   /** Reload when a pipeline, or a file that one refers to, changes [true]. */
   readonly watch?: boolean;
   readonly allowEmpty?: boolean;
+  /** Also run on a store that may drop what it was given [false]. */
+  readonly allowUnsafeStore?: boolean;
   /** `undefined`: listen where the settings say. `false`: no listener. */
   readonly ingest?: false;
   readonly admin?: false;
@@ -99,6 +103,8 @@ class RunningEngine implements Engine {
   #observer: Observer;
   #egress: Egress;
   #bus: Bus | undefined;
+  #store: StoreWatch | undefined;
+  #door: Door | undefined;
   #publisher: BusPublisher | undefined;
   #table: RouteTable | undefined;
   #reloader: Reloader | undefined;
@@ -162,11 +168,21 @@ class RunningEngine implements Engine {
     const first = await this.#load();
     if (!first.ok) throw new ConfigError(printDiagnostics(first));
     this.#bus = await this.#openBus();
-    const durability = await this.#bus.durability();
-    this.#observer({ kind: 'durability', ...durability });
+    this.#store = new StoreWatch(this.#bus, this.#observer);
+    const { durability } = await this.#store.begin(this.#options.allowUnsafeStore ?? false);
+    this.#door = new Door({
+      bus: this.#bus,
+      policy: this.#options.settings.overload,
+      groups: () => running(this.generation().generation).map(({ group }) => group),
+      observer: this.#observer,
+    });
     this.#publisher = createPublisher(
       { bus: this.#bus },
-      { eventTypes: () => started(this.#reloader).generation.eventTypes, observer: this.#observer },
+      {
+        eventTypes: () => started(this.#reloader).generation.eventTypes,
+        observer: this.#observer,
+        admit: () => this.#door?.refusal(),
+      },
     );
     this.#busAnswers(undefined);
     await this.#startRoutes();
@@ -197,6 +213,7 @@ class RunningEngine implements Engine {
     this.#ready = false;
     await this.#watcher?.close();
     clearInterval(this.#trimmer);
+    this.#door?.close();
     await this.#ingest?.close(Math.min(graceMs, 5_000));
     await this.#publisher?.close();
     await this.#table?.stop(graceMs);
@@ -211,7 +228,12 @@ class RunningEngine implements Engine {
     if (bus !== undefined) return bus;
     return openBus(settings.bus, {
       ...busOptions(settings),
-      onFault: ({ kind, message }) => this.#observer({ kind: 'bus_error', errorKind: kind, message }),
+      onFault: ({ kind: errorKind, message, over }) =>
+        this.#observer(
+          over === undefined
+            ? { kind: 'bus_error', errorKind, message }
+            : { kind: 'bus_recovered', errorKind, message, ...over },
+        ),
     });
   }
 
@@ -284,7 +306,13 @@ class RunningEngine implements Engine {
       routeCount: (type) => this.#routeCount(type),
       operations: localOperations(bus, this.#observer),
       metrics: this.#metrics,
-      health: () => healthOf(this.bus, { ready: this.#ready, generation: this.generation().number }),
+      health: () =>
+        healthOf(this.bus, {
+          ready: this.#ready,
+          generation: this.generation().number,
+          hazards: this.#store?.state?.hazards ?? [],
+          refusal: this.#door?.refusal()?.message,
+        }),
       reload: () => this.reload(),
       version,
       ingestAddress: () => this.#ingest?.address,
@@ -306,9 +334,10 @@ class RunningEngine implements Engine {
     this.#watcher = watchFiles({ paths: settings.pipelines, cwd, files, onChange: () => void this.reload() });
   }
 
-  /** Trims, and learns by it whether the bus answers. */
+  /** Looks at the store, trims, and learns by it whether the bus answers. */
   async #trim(): Promise<void> {
     try {
+      await this.#store?.look();
       await this.bus.trim();
       this.#busAnswers(undefined);
     } catch (error) {

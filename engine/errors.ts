@@ -264,7 +264,7 @@ export const catalogue = {
   EF4035: { title: 'shutting down', help: 'This process takes no more events. Repeat the request: another one will.' },
   EF4036: {
     title: 'too much at once',
-    help: 'More events are waiting to be stored than this process holds. Nothing of this call was stored; repeat it in a moment.',
+    help: 'More events are waiting to be stored than this process holds, or more to be delivered than `overload.maxLag` allows. Nothing of this call was stored; repeat it in a moment.',
   },
   EF3101: {
     title: 'the plugin cannot be imported',
@@ -321,6 +321,10 @@ export const catalogue = {
   EF5014: {
     title: 'there is no link to the bus',
     help: 'The link to the bus was down for as long as the call could wait, so nothing of it was sent or stored. It is made again by itself; look at the server and at the network between.',
+  },
+  EF5015: {
+    title: 'the store may drop events',
+    help: 'Redis is set up to evict keys when it is full. EventFlow keeps events, retries and dead letters as keys, so an eviction loses accepted events without a trace. Run `CONFIG SET maxmemory-policy noeviction` and write it into redis.conf (or the parameter group of your provider): Redis then refuses new events when it is full, and EventFlow tells publishers to come back. `--allow-unsafe-store` (EVENTFLOW_ALLOW_UNSAFE_STORE) starts all the same.',
   },
   EF5021: {
     title: 'the bus file was written by a newer version',

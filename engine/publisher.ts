@@ -88,6 +88,8 @@ export interface PublisherOptions {
   /** The catalogue, by type: data that it rejects is refused here. */
   readonly eventTypes?: () => ReadonlyMap<string, EventTypeRule>;
   readonly observer?: Observer;
+  /** On a bus of this process: asked before anything is stored. What it returns is thrown, and tried again like any refusal. */
+  readonly admit?: () => IngestFault | undefined;
 }
 
 type Target = { readonly bus: Pick<Bus, 'publish'> } | { readonly url: string };
@@ -100,7 +102,10 @@ export function createPublisher(target: { readonly url: string }, options?: Publ
 export function createPublisher(target: Target, options: PublisherOptions = {}): Publisher {
   if ('bus' in target) {
     const gatherer = new Gatherer<Prepared, PublishResult>((items) => target.bus.publish(items), options);
-    const submit = (events: readonly Prepared[]) => gatherer.submit(events);
+    const submit = (events: readonly Prepared[]) => {
+      const refusal = options.admit?.();
+      return refusal === undefined ? gatherer.submit(events) : Promise.reject(refusal);
+    };
     const send = async (events: readonly Prepared[]) => (await submit(events)).map(fromBus(events));
     return { ...publisherOver(send, () => gatherer.idle(), options), submit } as BusPublisher;
   }

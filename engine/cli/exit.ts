@@ -31,7 +31,7 @@ export class Failure extends Error {
 }
 
 const unreachable: ReadonlySet<string> = new Set(['EF4030', 'EF4033', 'EF4034', 'EF4035', 'EF6021']);
-const config: ReadonlySet<string> = new Set(['EF5003', 'EF6001', 'EF6020']);
+const config: ReadonlySet<string> = new Set(['EF5003', 'EF5015', 'EF6001', 'EF6020']);
 
 function codeOf(error: EventFlowError): ExitCode {
   if (config.has(error.code)) return exit.config;

@@ -7,6 +7,7 @@ import { busOption, pipelinesOption, type SettingsFlags, switched, withSettings 
 interface RunFlags extends SettingsFlags {
   readonly watch: boolean;
   readonly allowEmpty?: boolean;
+  readonly allowUnsafeStore?: boolean;
 }
 
 /**
@@ -40,6 +41,7 @@ async function run(flags: RunFlags): Promise<void> {
     env: process.env,
     watch: flags.watch,
     allowEmpty: flags.allowEmpty ?? false,
+    allowUnsafeStore: flags.allowUnsafeStore ?? false,
   });
   await untilSignalled(starting);
 }
@@ -52,6 +54,13 @@ export function define(program: Command): void {
     .addOption(pipelinesOption())
     .addOption(switched('--watch', 'EVENTFLOW_WATCH', 'reload when a file changes').default(true))
     .option('--no-watch', 'reload on SIGHUP and on request only')
-    .addOption(switched('--allow-empty', 'EVENTFLOW_ALLOW_EMPTY', 'also run without any route'));
+    .addOption(switched('--allow-empty', 'EVENTFLOW_ALLOW_EMPTY', 'also run without any route'))
+    .addOption(
+      switched(
+        '--allow-unsafe-store',
+        'EVENTFLOW_ALLOW_UNSAFE_STORE',
+        'also run on a Redis that may evict events (maxmemory-policy)',
+      ),
+    );
   withSettings(command).action(run);
 }

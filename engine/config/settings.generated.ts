@@ -37,6 +37,7 @@ export interface SettingsFile {
   journal?: Journal;
   delivery?: Delivery;
   durability?: Durability;
+  overload?: Overload;
   log?: Log;
 }
 /**
@@ -112,6 +113,23 @@ export interface Durability {
    * With `mode: replicated`: how many replicas have to confirm. Variable: EVENTFLOW_DURABILITY_REPLICAS.
    */
   replicas?: number;
+}
+/**
+ * When new events are refused, with 503 and Retry-After. Deliveries, retries and dead letters go on.
+ */
+export interface Overload {
+  /**
+   * Per cent of the store's memory limit (`maxmemory` of Redis) from which on new events are refused. Without a limit nothing is refused. Variable: EVENTFLOW_OVERLOAD_REFUSE_FROM.
+   */
+  refuseFrom?: number;
+  /**
+   * Per cent below which new events are accepted again: of the memory limit, and of `maxLag`. Above `refuseFrom` it counts as that. Variable: EVENTFLOW_OVERLOAD_ACCEPT_BELOW.
+   */
+  acceptBelow?: number;
+  /**
+   * Events that may wait for any one route; from then on new ones are refused. 0: any number. Variable: EVENTFLOW_OVERLOAD_MAX_LAG.
+   */
+  maxLag?: number;
 }
 /**
  * What the engine writes to its log.

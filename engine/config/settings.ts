@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parseDuration } from '../core/duration.ts';
 import type { StreamRule } from '../core/match.ts';
+import type { OverloadPolicy } from '../core/overload.ts';
 import type { PluginsPlace } from '../plugins/manifest.ts';
 import { check } from './check.ts';
 import { readSettingsSchema } from './compose.ts';
@@ -43,6 +44,7 @@ export interface Settings {
   /** ms. */
   readonly delivery: { readonly lease: number; readonly drain: number };
   readonly durability: { readonly mode: 'fsync' | 'replicated' | 'none'; readonly replicas: number };
+  readonly overload: OverloadPolicy;
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent' };
 }
 
@@ -236,7 +238,7 @@ type Complete<T> = {
 
 function settle(file: SettingsFile, path: string | undefined, cwd: string, pipelinesAreFromFile: boolean): Settings {
   const { plugins, ...rest } = file;
-  const { bus, prefix, streams, pipelines, http, journal, delivery, durability, log } = rest as Complete<
+  const { bus, prefix, streams, pipelines, http, journal, delivery, durability, overload, log } = rest as Complete<
     Omit<SettingsFile, 'plugins'>
   >;
   const folder = path === undefined ? resolve(cwd) : dirname(path);
@@ -253,6 +255,7 @@ function settle(file: SettingsFile, path: string | undefined, cwd: string, pipel
     journal: { ...journal, retention: parseDuration(journal.retention) ?? 0 },
     delivery: { lease: parseDuration(delivery.lease) ?? 0, drain: parseDuration(delivery.drain) ?? 0 },
     durability,
+    overload,
     log,
   };
 }

@@ -10,10 +10,15 @@ export interface EngineState {
   readonly ready: boolean;
   /** Number of the generation in force. */
   readonly generation: number;
+  /** See `Bus.hazards`. */
+  readonly hazards: readonly string[];
+  /** Why new events are refused; undefined while they are welcome. */
+  readonly refusal: string | undefined;
 }
 
 /** Never rejects. */
-export async function healthOf(bus: Bus, { ready, generation }: EngineState): Promise<Health> {
+export async function healthOf(bus: Bus, state: EngineState): Promise<Health> {
+  const { ready, generation, hazards, refusal } = state;
   const [answer, durability] = await Promise.all([
     soon(
       bus.ping().then(
@@ -34,6 +39,8 @@ export async function healthOf(bus: Bus, { ready, generation }: EngineState): Pr
         ok: true,
         detail: [durability?.level ?? 'unknown', durability?.reason].filter(Boolean).join(': '),
       },
+      { name: 'store', ok: hazards.length === 0, detail: hazards.length === 0 ? 'safe' : hazards.join('; ') },
+      { name: 'ingest', ok: refusal === undefined, detail: refusal ?? 'open' },
     ],
   };
 }

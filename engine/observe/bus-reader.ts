@@ -2,7 +2,7 @@
  * What the bus says about each route, read when somebody scrapes. A bus that is slow or gone must not hang the page:
  * past the deadline the last numbers are shown, and their age with them.
  */
-import type { Bus, GroupStats } from '../bus/bus.ts';
+import type { Bus, Fill, GroupStats } from '../bus/bus.ts';
 
 export interface BusReaderOptions {
   readonly bus: () => Bus | undefined;
@@ -21,6 +21,8 @@ const width = 8;
 
 export class BusReader {
   readonly stats = new Map<string, GroupStats>();
+  /** Undefined where the store has no limit. */
+  fill: Fill | undefined;
   /** ms since the epoch; of the start before the first success. */
   readAt: number;
   #reading: { readonly since: number; readonly done: Promise<void> } | undefined;
@@ -61,8 +63,13 @@ export class BusReader {
   async #read(): Promise<void> {
     const bus = this.#options.bus();
     const up = bus !== undefined && (await succeeds(bus.ping()));
-    if (up && (await succeeds(this.#readGroups(bus)))) this.readAt = this.#options.now();
+    if (up && (await succeeds(this.#readFill(bus))) && (await succeeds(this.#readGroups(bus))))
+      this.readAt = this.#options.now();
     this.#options.onAnswer(up);
+  }
+
+  async #readFill(bus: Bus): Promise<void> {
+    this.fill = await bus.fill?.();
   }
 
   async #readGroups(bus: Bus): Promise<void> {

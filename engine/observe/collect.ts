@@ -4,7 +4,7 @@ import { deadReasons } from '../core/delivery.ts';
 import type { BusReader } from './bus-reader.ts';
 import { provenResidue } from './conservation.ts';
 import { lagSamples } from './lag.ts';
-import { busErrorKinds, type Recorder, reloadResults } from './recorder.ts';
+import { busErrorKinds, closures, type Recorder, reloadResults } from './recorder.ts';
 import { attemptSlots, circuitStates, type HistogramCells, type RouteSeries, statuses } from './series.ts';
 import type { RouteGauges } from './signals.ts';
 import { type MetricName, metricOf } from './table.ts';
@@ -162,6 +162,7 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
     deadOldestAt === undefined ? 0 : Math.max(0, (now - deadOldestAt) / 1_000),
   ),
   eventflow_redriven_total: perGroup((stats) => stats.totals.redriven),
+  eventflow_dlq_dropped_total: perGroup((stats) => stats.totals.dropped),
 
   eventflow_circuit_opened_total: perRoute(openings),
   eventflow_circuit_state: (view) => routes(view).flatMap((series) => stateSamples(series, view)),
@@ -181,6 +182,9 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
   eventflow_bus_errors_total: ({ recorder }) => cells(none, 'kind', busErrorKinds, recorder.busErrors),
   eventflow_bus_durability: ({ recorder: { durability } }) =>
     durability === undefined ? [] : [{ labels: { mode: durability.mode }, value: durability.guaranteed ? 1 : 0 }],
+  eventflow_bus_unsafe: single(({ recorder }) => (recorder.unsafe ? 1 : 0)),
+  eventflow_bus_fill_ratio: single(({ bus: { fill } }) => (fill === undefined ? 0 : fill.used / fill.limit)),
+  eventflow_ingest_closed: ({ recorder }) => cells(none, 'reason', closures, recorder.closed),
   eventflow_plugin_info: ({ plugins }) =>
     plugins.map(({ name, version }) => ({ labels: { plugin: name, version }, value: 1 })),
   eventflow_build_info: ({ version }) => [{ labels: { version, node: process.versions.node }, value: 1 }],

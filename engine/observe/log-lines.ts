@@ -5,12 +5,15 @@ import type { Signal } from './signals.ts';
 
 type Of<Kind extends Signal['kind']> = Extract<Signal, { kind: Kind }>;
 
+const aMinute = 60_000;
+
 const iso = (at: number | undefined): string | undefined => (at === undefined ? undefined : new Date(at).toISOString());
 
 export class LogLines {
   readonly #log: Logger;
   readonly #debug: boolean;
   readonly #repeats = new Repeats();
+  #storeWasUnsafe = false;
 
   constructor(log: Logger) {
     this.#log = log;
@@ -56,9 +59,15 @@ export class LogLines {
       case 'bus_up':
         return this.#busUp(signal);
       case 'bus_error':
-        return this.#once('error', `bus_error ${signal.errorKind}`, signal.message, { kind: signal.errorKind });
+        return this.#busError(signal);
+      case 'bus_recovered':
+        return this.#busRecovered(signal);
       case 'durability':
         return this.#durability(signal);
+      case 'store_hazards':
+        return this.#storeHazards(signal);
+      case 'ingest':
+        return this.#ingest(signal);
     }
   };
 
@@ -118,8 +127,36 @@ export class LogLines {
     this.#log.info({ bus: label }, 'bus is up');
   }
 
+  /** The bus holds its own repetitions back; those of the workers are held back here. */
+  #busError({ errorKind, message }: Of<'bus_error'>): void {
+    const repeated = this.#repeats.changed(`bus_error ${errorKind}`, message, aMinute);
+    if (repeated === undefined) return;
+    this.#log.error({ kind: errorKind, ...(repeated === 0 ? {} : { repeatedBefore: repeated }) }, message);
+  }
+
+  #busRecovered({ errorKind, message, seconds, times }: Of<'bus_recovered'>): void {
+    this.#repeats.forget(`bus_error ${errorKind}`);
+    if (times === 1) return;
+    this.#log.info({ kind: errorKind, seconds, times }, `over, after ${seconds} s and ${times} times: ${message}`);
+  }
+
+  #storeHazards({ hazards }: Of<'store_hazards'>): void {
+    if (hazards.length > 0) {
+      this.#storeWasUnsafe = true;
+      this.#log.error({ hazards }, `the store is unsafe: ${hazards.join('; and ')}`);
+    } else if (this.#storeWasUnsafe) this.#log.info('the store is safe again');
+  }
+
+  #ingest({ reason, closed, detail }: Of<'ingest'>): void {
+    const fields = { reason, detail };
+    if (closed) this.#log.error(fields, `new events are refused: ${detail}; deliveries go on`);
+    else this.#log.info(fields, `new events are welcome again: ${detail}`);
+  }
+
   #durability({ mode, level, reason }: Of<'durability'>): void {
-    if (level === 'guaranteed') this.#log.info({ mode, durability: level }, `durability: ${mode}, verified`);
+    // Whoever switched it off knows.
+    if (mode === 'none') this.#log.info({ mode, durability: level }, `durability: none. ${reason ?? ''}`.trim());
+    else if (level === 'guaranteed') this.#log.info({ mode, durability: level }, `durability: ${mode}, verified`);
     else
       this.#once('warn', 'durability', `durability: best_effort. ${reason ?? ''}`.trim(), { mode, durability: level });
   }

@@ -8,16 +8,25 @@ import { metricOf, other } from './table.ts';
 
 export const busErrorKinds: readonly string[] = [
   'connection',
-  'nogroup',
+  'timeout',
+  'loading',
   'readonly',
   'oom',
-  'loading',
-  'timeout',
+  'misconf',
+  'noreplicas',
+  'noperm',
+  'cluster',
+  'disk',
+  'nogroup',
+  'store_reset',
   'clock',
   'breaker',
   'worker',
   other,
 ];
+
+/** Why new events are refused. */
+export const closures = ['memory', 'lag'] as const;
 
 export const reloadResults = ['changed', 'unchanged', 'rejected'] as const;
 
@@ -50,6 +59,9 @@ export class Recorder {
   /** ms since the epoch; 0: never. */
   lastGoodReloadAt = 0;
   busUp = false;
+  unsafe = false;
+  /** 1: closed, in the order of `closures`. */
+  readonly closed = new Float64Array(closures.length);
   durability: { readonly mode: string; readonly guaranteed: boolean } | undefined;
   readonly reloads = new Float64Array(reloadResults.length);
   readonly swaps = new HistogramCells(metricOf('eventflow_config_swap_seconds').buckets ?? []);
@@ -126,8 +138,15 @@ export class Recorder {
       case 'durability':
         this.durability = { mode: signal.mode, guaranteed: signal.level === 'guaranteed' };
         return;
+      case 'store_hazards':
+        this.unsafe = signal.hazards.length > 0;
+        return;
+      case 'ingest':
+        this.closed[closures.indexOf(signal.reason)] = signal.closed ? 1 : 0;
+        return;
       // The bus counts redrives, whoever makes them; the others are for people, not for numbers.
       case 'redriven':
+      case 'bus_recovered':
       case 'misbehaved':
       case 'route_started':
       case 'route_stopped':

@@ -2,20 +2,21 @@
 import { faultShape } from '../core/faults.ts';
 
 export class Repeats {
-  readonly #last = new Map<string, { readonly shape: string; times: number }>();
+  readonly #last = new Map<string, { readonly shape: string; readonly at: number; times: number }>();
 
   /**
    * How often the topic's last text was held back, when `text` differs from it in more than numbers, ids and quoted
-   * words; undefined when it is the same again and should be held back.
+   * words, or was told `againAfterMs` ago [never told again]; undefined when it is the same and should be held back.
    */
-  changed(topic: string, text: string): number | undefined {
+  changed(topic: string, text: string, againAfterMs = Number.POSITIVE_INFINITY): number | undefined {
     const shape = faultShape({ code: topic, message: text, kind: 'error' });
     const last = this.#last.get(topic);
-    if (last?.shape === shape) {
+    const now = performance.now();
+    if (last?.shape === shape && now - last.at < againAfterMs) {
       last.times++;
       return undefined;
     }
-    this.#last.set(topic, { shape, times: 0 });
+    this.#last.set(topic, { shape, at: now, times: 0 });
     return last?.times ?? 0;
   }
 

@@ -74,11 +74,22 @@ export type Signal =
   | { readonly kind: 'bus_up'; readonly up: boolean; readonly label: string; readonly error: string | undefined }
   | { readonly kind: 'bus_error'; readonly errorKind: string; readonly message: string }
   | {
+      readonly kind: 'bus_recovered';
+      readonly errorKind: string;
+      readonly message: string;
+      readonly seconds: number;
+      readonly times: number;
+    }
+  | {
       readonly kind: 'durability';
       readonly mode: string;
       readonly level: 'guaranteed' | 'best_effort';
       readonly reason: string | undefined;
-    };
+    }
+  /** Ways in which the store may drop what it was given; none: it is safe. */
+  | { readonly kind: 'store_hazards'; readonly hazards: readonly string[] }
+  /** New events are refused, or welcome again. */
+  | { readonly kind: 'ingest'; readonly reason: 'memory' | 'lag'; readonly closed: boolean; readonly detail: string };
 
 export type Observer = (signal: Signal) => void;
 

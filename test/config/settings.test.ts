@@ -45,6 +45,7 @@ const defaults = {
   journal: { keep: 'all', retention: 86_400_000, maxEntries: 1_000_000 },
   delivery: { lease: 30_000, drain: 25_000 },
   durability: { mode: 'fsync', replicas: 1 },
+  overload: { refuseFrom: 90, acceptBelow: 80, maxLag: 0 },
   log: { level: 'info' },
 };
 
@@ -89,6 +90,7 @@ test('every setting has a variable that is named after its path and named in its
     'http',
     'journal',
     'log',
+    'overload',
     'pipelines',
     'plugins',
     'prefix',
@@ -114,6 +116,9 @@ test('every variable arrives at its setting', async () => {
     EVENTFLOW_DELIVERY_DRAIN: '1m',
     EVENTFLOW_DURABILITY_MODE: 'replicated',
     EVENTFLOW_DURABILITY_REPLICAS: '2',
+    EVENTFLOW_OVERLOAD_REFUSE_FROM: '70',
+    EVENTFLOW_OVERLOAD_ACCEPT_BELOW: '60',
+    EVENTFLOW_OVERLOAD_MAX_LAG: '5000',
     EVENTFLOW_LOG_LEVEL: 'debug',
   });
   assert.deepEqual(settings, {
@@ -132,6 +137,7 @@ test('every variable arrives at its setting', async () => {
     journal: { keep: 'off', retention: 86_400_000, maxEntries: 7 },
     delivery: { lease: 5_000, drain: 60_000 },
     durability: { mode: 'replicated', replicas: 2 },
+    overload: { refuseFrom: 70, acceptBelow: 60, maxLag: 5_000 },
     log: { level: 'debug' },
   });
 });

@@ -172,6 +172,39 @@ const scenarios: readonly Scenario[] = [
     firing: { 2: 0, 8: 1, 15: 0 },
   },
   {
+    alert: 'EventFlowStoreUnsafe',
+    what: 'at once, for the engine that saw it',
+    series: {
+      'eventflow_bus_unsafe{job="e",instance="a"}': '0x4 1x9 0x20',
+      'eventflow_bus_unsafe{job="e",instance="b"}': '0x40',
+    },
+    firing: { 4: 0, 6: 1, 30: 0 },
+  },
+  {
+    alert: 'EventFlowStoreReset',
+    what: 'when something was gone, not for other faults',
+    series: {
+      'eventflow_bus_errors_total{job="e",instance="a",kind="store_reset"}': '0x9 2x110',
+      'eventflow_bus_errors_total{job="e",instance="a",kind="connection"}': '0+5x120',
+    },
+    firing: { 8: 0, 12: 1, 60: 1, 110: 0 },
+  },
+  {
+    alert: 'EventFlowStoreNearlyFull',
+    what: 'when it stays above four fifths',
+    series: { 'eventflow_bus_fill_ratio{job="e",instance="a"}': '0.9x2 0.5x3 0.85x9 0.4x20' },
+    firing: { 3: 0, 8: 0, 13: 1, 30: 0 },
+  },
+  {
+    alert: 'EventFlowIngestClosed',
+    what: 'for each reason by itself',
+    series: {
+      'eventflow_ingest_closed{job="e",instance="a",reason="memory"}': '0x4 1x9 0x20',
+      'eventflow_ingest_closed{job="e",instance="a",reason="lag"}': '0x40',
+    },
+    firing: { 4: 0, 8: 1, 20: 0 },
+  },
+  {
     alert: 'EventFlowNoConsumer',
     what: 'when no engine runs the route; one is enough',
     series: {
@@ -240,6 +273,12 @@ const scenarios: readonly Scenario[] = [
     what: 'while dead letters pile up, not while they rest',
     series: { [`eventflow_dlq_depth{${one}}`]: '7x19 7+1x20 28x60' },
     firing: { 18: 0, 30: 1, 90: 0 },
+  },
+  {
+    alert: 'EventFlowDlqDropped',
+    what: 'as soon as one is dropped',
+    series: { [`eventflow_dlq_dropped_total{${one}}`]: '3x19 9x60' },
+    firing: { 18: 0, 22: 1, 60: 0 },
   },
   {
     alert: 'EventFlowDlqOldestTooOld',

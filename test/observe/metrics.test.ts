@@ -234,7 +234,7 @@ test('what the bus knows is read at scrape time', async () => {
     retryOverdueMs: 2_500,
     dead: 6,
     deadOldestAt: at - 60_000,
-    totals: { ...stats().totals, redriven: 7 },
+    totals: { ...stats().totals, redriven: 7, dropped: 3 },
   });
   const metrics = start({ bus: () => fakeBus(async () => known) });
   metrics.setGeneration(generation([receipt]), 1, at);
@@ -250,7 +250,7 @@ test('what the bus knows is read at scrape time', async () => {
     ['pending_entries', 'pending_oldest_seconds', 'retry_backlog', 'retry_overdue_seconds', 'dlq_depth'].map(of),
     [4, 1.5, 5, 2.5, 6],
   );
-  assert.deepEqual([of('dlq_oldest_seconds'), of('redriven_total')], [60, 7]);
+  assert.deepEqual([of('dlq_oldest_seconds'), of('redriven_total'), of('dlq_dropped_total')], [60, 7, 3]);
   assert.deepEqual(
     own(page).filter((name) => name.includes('residue')),
     [],

@@ -22,6 +22,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   operations: ['core', 'errors.ts', 'event.ts', 'bus/bus.ts', 'observe/signals.ts', 'observe/conservation.ts'],
   'publisher.ts': ['core', 'errors.ts', 'event.ts', 'bus/bus.ts', 'observe/signals.ts', 'ingest'],
   http: ['core', 'errors.ts', 'event.ts', 'bus/bus.ts', 'observe/signals.ts', 'operations', 'ingest'],
+  'store-watch.ts': ['errors.ts', 'bus/bus.ts', 'observe/signals.ts'],
   'reload.ts': ['core', 'errors.ts', 'config', 'worker', 'observe/signals.ts', 'operations/operations.ts'],
   testing: ['core', 'errors.ts', 'event.ts', 'plugin.ts', 'bus', 'config', 'plugins', 'worker'],
 };

@@ -13,7 +13,7 @@ import { type Block, blocksOf, commandsOf, linksOf } from './markdown.ts';
 import { files, root, textOf } from './sources.ts';
 
 const documents = files.filter((file) => file.endsWith('.md') && file !== 'CHANGELOG.md');
-const settingsKeys = ['bus', 'streams', 'pipelines', 'plugins', 'http', 'journal', 'durability', 'log'];
+const settingsKeys = ['bus', 'streams', 'pipelines', 'plugins', 'http', 'journal', 'durability', 'overload', 'log'];
 const plugins = ['webhook', 'email', 'notification', 'analytics', 'log'].map((name) => `@eventflow/plugin-${name}`);
 
 /** Every variable that a text refers to, with something in it. */

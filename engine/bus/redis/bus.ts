@@ -216,6 +216,7 @@ class RedisBus implements Bus {
     await Promise.allSettled([...this.#groups].map((group) => group.close()));
     this.#registry.close();
     this.#clock.close();
+    this.#faults.close();
     this.#publishing.close();
     this.#commands.close();
   }

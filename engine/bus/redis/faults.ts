@@ -1,37 +1,22 @@
-/** What goes wrong in the background is said once, and again only when it changes or comes back after it was gone. */
-import type { BusFault } from '../bus.ts';
+/** What Redis says when something is wrong, in a few words. What is done about each stands in the README of the engine. */
+export { FaultLog } from '../fault-log.ts';
 
 const kinds: readonly (readonly [RegExp, string])[] = [
   [/^(NOGROUP|UNBLOCKED)\b/, 'nogroup'],
   [/^READONLY\b/, 'readonly'],
   [/^OOM\b/, 'oom'],
-  [/^LOADING\b/, 'loading'],
+  [/^(LOADING|MASTERDOWN)\b/, 'loading'],
+  [/^MISCONF\b/, 'misconf'],
+  [/^NOREPLICAS\b/, 'noreplicas'],
+  [/^NOPERM\b|can't run this command or subcommand/, 'noperm'],
+  [/^(CLUSTERDOWN|TRYAGAIN|MOVED|ASK|CROSSSLOT)\b/, 'cluster'],
   [/\b(E[A-Z]{5,}|closed|ended|writeable|Socket timeout|max retries|NOAUTH|WRONGPASS)\b/i, 'connection'],
   [/did not answer/, 'timeout'],
 ];
 
 /** One of the low-cardinality words of {@link BusFault}. */
 export function faultKind(error: Error): string {
-  return kinds.find(([pattern]) => pattern.test(error.message))?.[1] ?? 'other';
-}
-
-export class FaultLog {
-  readonly #tell: (fault: BusFault) => void;
-  readonly #last = new Map<string, string>();
-
-  constructor(tell: ((fault: BusFault) => void) | undefined) {
-    this.#tell = tell ?? (() => undefined);
-  }
-
-  /** `scope` is what the fault is about; a scope has one fault at a time. */
-  report(scope: string, kind: string, message: string): void {
-    if (this.#last.get(scope) === message) return;
-    this.#last.set(scope, message);
-    this.#tell({ kind, message });
-  }
-
-  /** The scope works again. */
-  clear(scope: string): void {
-    if (this.#last.size > 0) this.#last.delete(scope);
-  }
+  // What was put into our own words has the server's behind it.
+  const { message } = error.cause instanceof Error ? error.cause : error;
+  return kinds.find(([pattern]) => pattern.test(message))?.[1] ?? 'other';
 }

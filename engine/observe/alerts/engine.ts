@@ -1,6 +1,6 @@
 /** Alerts about the engines and the bus, whatever the pipelines are. */
-import { by, highest, type Scope, select, within } from '../promql.ts';
-import { type AlertRule, minutes } from './rule.ts';
+import { by, highest, increase, is, type Scope, select, within } from '../promql.ts';
+import { type AlertRule, hours, minutes } from './rule.ts';
 
 const everywhere: Scope = { matchers: [], range: '5m' };
 const engine = ['job', 'instance'] as const;
@@ -54,5 +54,49 @@ export const engineAlerts = (): readonly AlertRule[] => [
     summary: 'Accepted events may not survive a crash of the bus.',
     description:
       'Engine {{ $labels.instance }} could not verify what durability mode {{ $labels.mode }} promises; its log says which setting of the bus to change.',
+  },
+  ...storeAlerts(),
+];
+
+const storeAlerts = (): readonly AlertRule[] => [
+  {
+    alert: 'EventFlowStoreUnsafe',
+    expr: `${highest('eventflow_bus_unsafe', engine, everywhere)} == 1`,
+    pendingFor: 0,
+    keepFiringFor: minutes(5),
+    severity: 'critical',
+    summary: 'The store may drop accepted events.',
+    description:
+      'The store of engine {{ $labels.instance }} is set up so that it drops keys when it is full; the log of the engine says what to set.',
+  },
+  {
+    alert: 'EventFlowStoreReset',
+    expr: `${increase('eventflow_bus_errors_total', engine, within({ ...everywhere, range: '15m' }, is('kind', 'store_reset')))} > 0`,
+    pendingFor: 0,
+    keepFiringFor: hours(1),
+    severity: 'critical',
+    summary: 'Streams or groups were gone from the store.',
+    description:
+      'Engine {{ $labels.instance }} found streams or groups gone and made them again: somebody emptied the store or deleted from it, or it came back without its data. What had rested there is lost.',
+  },
+  {
+    alert: 'EventFlowStoreNearlyFull',
+    expr: `${highest('eventflow_bus_fill_ratio', ['job'], everywhere)} > 0.8`,
+    pendingFor: minutes(5),
+    keepFiringFor: minutes(5),
+    severity: 'warning',
+    summary: 'The store is nearly full.',
+    description:
+      'The store of job {{ $labels.job }} uses {{ $value | humanizePercentage }} of its memory; engines refuse new events before it is full.',
+  },
+  {
+    alert: 'EventFlowIngestClosed',
+    expr: `${highest('eventflow_ingest_closed', [...engine, 'reason'], everywhere)} == 1`,
+    pendingFor: minutes(1),
+    keepFiringFor: minutes(1),
+    severity: 'critical',
+    summary: 'New events are refused.',
+    description:
+      'Engine {{ $labels.instance }} answers 503 to publishers, by reason of {{ $labels.reason }}; it goes on delivering what it has.',
   },
 ];

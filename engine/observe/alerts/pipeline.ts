@@ -99,6 +99,15 @@ function losses(scope: Scope): readonly AlertRule[] {
       summary: 'Dead letters are piling up.',
       description: `${thisRoute} has {{ $value }} dead letters more than 15 minutes ago.`,
     },
+    {
+      alert: 'EventFlowDlqDropped',
+      expr: `${increase('eventflow_dlq_dropped_total', perHandler, { ...scope, range: '15m' })} > 0`,
+      pendingFor: 0,
+      keepFiringFor: minutes(15),
+      severity: 'warning',
+      summary: 'Dead letters were dropped.',
+      description: `{{ $value | humanize }} dead letters of ${thisRoute} were dropped in 15 minutes: there were too many, or nobody decided in time. The log names those that had no room.`,
+    },
   ];
 }
 

@@ -138,6 +138,7 @@ const trouble = (): Row => ({
     deadByReason(chosenRoutes, 8),
     ageByRoute('eventflow_dlq_oldest_seconds'),
     rateByRoute('eventflow_redriven_total'),
+    rateByRoute('eventflow_dlq_dropped_total'),
     rateByRoute('eventflow_retries_scheduled_total'),
     ageByRoute('eventflow_retry_overdue_seconds'),
     ageByRoute('eventflow_pending_oldest_seconds'),
@@ -164,6 +165,11 @@ const bus = (): Row => ({
     ofEngine('eventflow_bus_stats_age_seconds'),
     graph('eventflow_bus_durability', [
       { expr: highest('eventflow_bus_durability', ['instance', 'mode'], engines), legend: '{{instance}} {{mode}}' },
+    ]),
+    ofEngine('eventflow_bus_unsafe'),
+    ofEngine('eventflow_bus_fill_ratio'),
+    graph('eventflow_ingest_closed', [
+      { expr: highest('eventflow_ingest_closed', ['instance', 'reason'], engines), legend: '{{instance}} {{reason}}' },
     ]),
     graph('eventflow_config_reloads_total', [
       { expr: rate('eventflow_config_reloads_total', ['result'], engines), legend: '{{result}}' },

@@ -255,6 +255,16 @@ export const routeMetrics = [
     panel: 'Redriven',
     alerts: [],
   },
+  {
+    name: 'eventflow_dlq_dropped_total',
+    type: 'counter',
+    help: 'Dead letters dropped since the route was activated, because there were too many or they were too old.',
+    labels: perRoute,
+    unit: 'short',
+    scope: 'bus',
+    panel: 'Dead letters dropped',
+    alerts: ['EventFlowDlqDropped'],
+  },
 
   // ── circuits ───────────────────────────────────────────────────────────────────────────────────────────────────
   {
