@@ -25,6 +25,7 @@ import { Connection, type ConnectionSpec } from './connection.ts';
 import { RedisDeadLetters } from './dead-letters.ts';
 import { checkDurability } from './durability.ts';
 import { FaultLog, faultKind } from './faults.ts';
+import { Feeds } from './feed.ts';
 import { RedisGroup } from './group.ts';
 import { readStats } from './group-stats.ts';
 import { keepHouse } from './housekeeping.ts';
@@ -32,7 +33,6 @@ import { Keys } from './keys.ts';
 import { Membership } from './membership.ts';
 import { findHazards, readFill } from './memory.ts';
 import { Publisher } from './publisher.ts';
-import { Reader } from './reader.ts';
 import { Registry } from './registry.ts';
 import { parseTarget, type Target } from './target.ts';
 
@@ -77,7 +77,7 @@ class RedisBus implements Bus {
   readonly #clock: ServerClock;
   readonly #publisher: Publisher;
   readonly #groups = new Set<RedisGroup>();
-  readonly #ask: AskMasters = async (name, args) => [await this.#commands.call(name, args)];
+  readonly #ask: AskMasters = (name, args) => this.#commands.ask(name, args);
   #opened = 0;
   #closed = false;
 
@@ -126,18 +126,25 @@ class RedisBus implements Bus {
     await membership.open();
     this.#opened += 1;
     const consumer = `${this.#name}-${this.#opened}`;
-    const reader = new Reader({ target: this.#target, name: `eventflow:${spec.group}`, faults: this.#faults });
+    const feeds = new Feeds({
+      target: this.#target,
+      name: `eventflow:${spec.group}`,
+      faults: this.#faults,
+      commands: this.#commands,
+      group: spec.group,
+      consumer,
+    });
     const stopFollowing = this.#registry.onChange(() => void this.#follow(membership, group));
     const group: RedisGroup = new RedisGroup({
       name: spec.group,
       consumer,
       commands: this.#commands,
-      reader,
+      feeds,
       keys: this.#keys,
       faults: this.#faults,
       journalMax: this.#journalMax(),
       deadLetter: spec.deadLetter,
-      restore: () => membership.restore(),
+      restore: () => this.#restore(membership, spec.group),
       onClose: () => {
         stopFollowing();
         this.#groups.delete(group);
@@ -145,7 +152,7 @@ class RedisBus implements Bus {
     });
     this.#groups.add(group);
     group.setStreams(membership.streams);
-    await reader.connect();
+    await feeds.connect();
     // Streams may have appeared while the group was opened.
     await this.#follow(membership, group);
     return group;
@@ -244,16 +251,25 @@ class RedisBus implements Bus {
   }
 
   async #assertVersion(): Promise<void> {
-    const info = (await this.#commands.call('INFO', ['server'])) as string;
-    const version = /^redis_version:(.*)$/m.exec(info)?.[1]?.trim() ?? 'unknown';
-    if (Number.parseInt(version, 10) >= 7) return;
-    throw new EventFlowError('EF5013', `expected Redis 7.0 or later at ${this.label}, got ${version}`);
+    for (const info of await this.#ask('INFO', ['server'])) {
+      const version = /^redis_version:(.*)$/m.exec(info as string)?.[1]?.trim() ?? 'unknown';
+      if (Number.parseInt(version, 10) >= 7) continue;
+      throw new EventFlowError('EF5013', `expected Redis 7.0 or later at ${this.label}, got ${version}`);
+    }
   }
 
   /** All that are known anywhere, sorted. */
   async #streamNames(): Promise<readonly string[]> {
     await this.#registry.refresh();
     return [...this.#registry.streams].sort();
+  }
+
+  /** Somebody deleted from the store or emptied it, or it came back without its data: worth an alert of its own. */
+  async #restore(membership: Membership, group: string): Promise<void> {
+    const lost = await membership.restore();
+    if (lost.length === 0) return;
+    const where = `${group} was gone from ${lost.join(', ')}`;
+    this.#faults.event('store_reset', `${where}: made again where it was activated; what had rested there may be lost`);
   }
 
   async #follow(membership: Membership, group: RedisGroup): Promise<void> {

@@ -61,10 +61,14 @@ export class Membership {
     return true;
   }
 
-  /** Makes again what was lost: each group where it was activated, or at the beginning when not even that is known. */
-  async restore(): Promise<void> {
-    await this.#join(this.#streams, () => 'beginning');
+  /**
+   * Makes again what was lost: each group where it was activated, or at the beginning when not even that is known.
+   * Resolves to the streams where it was.
+   */
+  async restore(): Promise<readonly string[]> {
+    const lost = await this.#join(this.#streams, () => 'beginning');
     if (this.#record !== undefined) await this.#deps.registry.record(this.#spec.group, this.#record);
+    return lost;
   }
 
   /** Streams that exist because somebody wants them: those of types without a wildcard, and declared ones. */
@@ -84,18 +88,20 @@ export class Membership {
     return readsStream(patterns, this.#deps.rules, stream);
   }
 
-  async #join(streams: readonly string[], from: (stream: string) => 'new' | 'beginning'): Promise<void> {
+  /** Resolves to the streams on which the group was not there before. */
+  async #join(streams: readonly string[], from: (stream: string) => 'new' | 'beginning'): Promise<readonly string[]> {
     const { commands, keys, registry } = this.#deps;
     const { group } = this.#spec;
     await registry.register(streams);
     // Before the groups are made: trimming and the dead letters go by this list.
     await registry.join(group, streams);
-    await Promise.all(
+    const made = await Promise.all(
       streams.map((stream) => {
         const route = keys.route(stream, group);
         const at = [keys.stream(stream).events, route.due, route.totals, route.retry];
         return commands.eval(scripts.activate, at, [group, from(stream)]);
       }),
     );
+    return streams.filter((_, at) => made[at] !== 0);
   }
 }

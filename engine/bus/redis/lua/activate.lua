@@ -2,7 +2,7 @@
 -- Makes a group on a stream and on its due stream. A group that was lost is made again where it was first activated.
 -- KEYS: 1 stream, 2 due stream, 3 totals, 4 retry set
 -- ARGV: 1 group, 2 'new' | 'beginning': where it starts when it was never activated
--- Returns: 1 when the group was made on the stream, 0 when it was there
+-- Returns: 1 when the group was made on the stream, 2 when only on the due stream, 0 when it was there
 local call = redis.call
 
 local function described(stream)
@@ -35,8 +35,12 @@ end
 
 local function total(field) return tonumber(call('HGET', KEYS[3], field) or '0') end
 
-if not hasGroup(KEYS[2]) then call('XGROUP', 'CREATE', KEYS[2], ARGV[1], '0-0', 'MKSTREAM') end
-if hasGroup(KEYS[1]) then return 0 end
+local again = 0
+if not hasGroup(KEYS[2]) then
+  call('XGROUP', 'CREATE', KEYS[2], ARGV[1], '0-0', 'MKSTREAM')
+  again = 2
+end
+if hasGroup(KEYS[1]) then return again end
 
 local stream = described(KEYS[1])
 local start = call('HGET', KEYS[3], 'start')
