@@ -30,6 +30,7 @@ const plain = /^[\w.:/ -]*$/;
  * The line is a JSON array. Most of what is settled was delivered at once, next to its neighbours in time, so what
  * neighbours share is written once:
  *   [type, publishedAt, startedAt]   holds for the successes that follow
+ *   [ms, ms]                         so much later than the last were these published and started
  *   "id" | ["id", ms]                delivered by its first attempt, within half a millisecond or in so many
  *   [id, type, publishedAt, attempt, status, startedAt, ms, nextAt, reason, fault]   everything else
  */
@@ -43,12 +44,14 @@ export function encodeLine(rows: readonly JournalRow[]): string {
       line += `,${encodeRow(row)}`;
       continue;
     }
-    if (row.eventType !== type || row.publishedAt !== published || row.startedAt !== started) {
+    if (row.eventType !== type) {
       type = row.eventType;
-      published = row.publishedAt;
-      started = row.startedAt;
-      line += `,[${quote(type)},${published},${started}]`;
+      line += `,[${quote(type)},${row.publishedAt},${row.startedAt}]`;
+    } else if (row.publishedAt !== published || row.startedAt !== started) {
+      line += `,[${row.publishedAt - published},${row.startedAt - started}]`;
     }
+    published = row.publishedAt;
+    started = row.startedAt;
     const ms = Math.round(row.ms);
     line += ms === 0 ? `,${quote(row.eventId)}` : `,[${quote(row.eventId)},${ms}]`;
   }
@@ -63,8 +66,10 @@ function encodeRow(row: JournalRow): string {
 
 type Shared = readonly [type: string, publishedAt: number, startedAt: number];
 type Full = [string, string, number, number, number, number, number, number, string, Fault?];
-type Item = string | readonly [id: string, ms: number] | Shared | Full;
+type Later = readonly [published: number, started: number];
+type Item = string | readonly [id: string, ms: number] | Later | Shared | Full;
 
+const isLater = (item: Item): item is Later => typeof item !== 'string' && typeof item[0] === 'number';
 const isShared = (item: Item): item is Shared => typeof item !== 'string' && item.length === 3;
 const isFull = (item: Item): item is Full => typeof item !== 'string' && item.length > 3;
 
@@ -73,6 +78,10 @@ export function decodeLine(line: string): readonly JournalRow[] {
   return (JSON.parse(line) as Item[]).flatMap((item): JournalRow[] => {
     if (isShared(item)) {
       shared = item;
+      return [];
+    }
+    if (isLater(item)) {
+      shared = [shared[0], shared[1] + item[0], shared[2] + item[1]];
       return [];
     }
     if (isFull(item)) return [fullRow(item)];

@@ -23,6 +23,12 @@ test('what neighbours share is written once', () => {
   assert.deepEqual(decodeLine(encodeLine(rows)), rows);
 });
 
+test('of neighbours that were published at other times only the difference is written', () => {
+  const later = { ...success, eventId: 'e2', publishedAt: success.publishedAt + 2, startedAt: success.startedAt + 1 };
+  assert.equal(encodeLine([success, later]), '[["order.paid",1700000000000,1700000000005],"e1",[2,1],"e2"]');
+  assert.deepEqual(decodeLine(encodeLine([success, later])), [success, later]);
+});
+
 test('every row comes back as it went in', () => {
   const row = fc.record({
     eventId: fc.string({ minLength: 1, maxLength: 20 }),
