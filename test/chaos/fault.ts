@@ -26,6 +26,8 @@ export interface Fault {
   readonly load?: { readonly events: number; readonly perSecond: number };
   /** The same in the quick tier [3,000 at 600/s]. */
   readonly quickLoad?: { readonly events: number; readonly perSecond: number };
+  /** A row that takes longer hangs, ms [240,000]. */
+  readonly patience?: number;
   /** Runs beside the publisher; resolves when the fault has ended. `scale` is 1 in the quick tier, 3 in the full one. */
   inject(stage: Stage, random: () => number, scale: number): Promise<Toll>;
 }
@@ -44,13 +46,15 @@ export interface Toll {
   readonly notes?: readonly string[];
   /** Further expectations that did not hold, in words. */
   readonly wrong?: readonly string[];
+  /** Asked when all is at rest: more of what did not hold. */
+  readonly atRest?: () => readonly string[] | Promise<readonly string[]>;
 }
 
 export const calm: Toll = { duplicates: 0, recovery: recoveryBound, p95: 100 };
 
 /** Works on the Redis of the stage as an operator does. */
 export const withClient = <T>(stage: Stage, work: (client: Redis) => Promise<T>): Promise<T> =>
-  withRedis(stage.redis.url, work);
+  withRedis(stage.redis.adminUrl, work);
 
 /** Repeats `act`, with random pauses around `pauseMs`. */
 export async function times(

@@ -9,6 +9,10 @@ export class Publisher {
   readonly acknowledged = new Map<string, number>();
   /** Answers other than 202, by status; 0: none at all. */
   readonly refusals = new Map<number, number>();
+  /** The longest that an engine took for an answer, ms. */
+  slowestAnswer = 0;
+  /** The rate asked for last. */
+  perSecond = 0;
   readonly #ingests: () => readonly string[];
   #ended = false;
 
@@ -17,15 +21,17 @@ export class Publisher {
     this.#ingests = ingests;
   }
 
-  /** Publishes `count` events at `perSecond`; resolves when all are acknowledged, or after `end`. */
+  /** Publishes `count` more events at `perSecond`; resolves when all are acknowledged, or after `end`. */
   async publish(count: number, perSecond: number): Promise<void> {
+    const first = this.due.size;
+    this.perSecond = perSecond;
     const began = Date.now();
     const size = Math.max(1, Math.round(perSecond / 50));
     const open: Promise<void>[] = [];
     for (let at = 0; at < count && !this.#ended; at += size) {
       const due = began + (at / perSecond) * 1_000;
       if (due > Date.now()) await sleep(due - Date.now());
-      const ids = Array.from({ length: Math.min(size, count - at) }, (_, n) => `c${at + n}`);
+      const ids = Array.from({ length: Math.min(size, count - at) }, (_, n) => `c${first + at + n}`);
       for (const id of ids) this.due.set(id, due);
       open.push(this.#publishUntilTaken(ids));
     }
@@ -41,7 +47,9 @@ export class Publisher {
     const body = JSON.stringify(ids.map((id) => ({ id, type: 'chaos.event', source: '/chaos', data: { id } })));
     for (let turn = 0; !this.#ended; turn += 1) {
       const ingests = this.#ingests();
+      const asked = performance.now();
       const status = await post(ingests[turn % Math.max(ingests.length, 1)], body);
+      this.slowestAnswer = Math.max(this.slowestAnswer, performance.now() - asked);
       if (status === 202) {
         for (const id of ids) this.acknowledged.set(id, Date.now());
         return;

@@ -27,9 +27,6 @@ export interface Row {
   readonly wrong: readonly string[];
 }
 
-/** A row takes a minute or so; one that takes this long hangs. */
-const patienceMs = 240_000;
-
 const durable = ['--appendonly', 'yes', '--appendfsync', 'always'];
 const patient = 'circuitBreaker: false\n    retry: { maxAttempts: 50, initialInterval: 50ms, maxInterval: 500ms }';
 const full = { events: 30_000, perSecond: 1_000 };
@@ -58,9 +55,9 @@ export async function play(fault: Fault, run: Run, seed: number): Promise<Row> {
   }
 }
 
-async function hanging(fault: Fault): Promise<Row> {
-  await sleep(patienceMs, undefined, { ref: false });
-  throw new Error(`expected ${fault.id} to end within ${patienceMs / 1_000} s, it still runs`);
+async function hanging({ id, patience = 240_000 }: Fault): Promise<Row> {
+  await sleep(patience, undefined, { ref: false });
+  throw new Error(`expected ${id} to end within ${patience / 1_000} s, it still runs`);
 }
 
 async function playOn(stage: Stage, fault: Fault, seed: number): Promise<Row> {
@@ -76,8 +73,6 @@ async function playOn(stage: Stage, fault: Fault, seed: number): Promise<Row> {
 async function judge(fault: Fault, stage: Stage, toll: Toll, endedAt: number): Promise<Row> {
   const ids = [...stage.acknowledged.keys()];
   const dead = await stage.dead();
-  const missing = (arrivals: ReadonlyMap<string, unknown>): number => ids.filter((id) => !arrivals.has(id)).length;
-  const lost = missing(stage.other.arrivals) + Math.max(0, missing(stage.main.arrivals) - dead);
   const recovery = firstArrivalAfter(stage, endedAt);
   const p95 = p95Of(stage);
   const row = {
@@ -87,7 +82,7 @@ async function judge(fault: Fault, stage: Stage, toll: Toll, endedAt: number): P
     published: ids.length,
     delivered: stage.main.arrivals.size + stage.other.arrivals.size,
     dead,
-    lost,
+    lost: lostOf(stage, ids, dead),
     mayLose: toll.mayLose?.atMost ?? 0,
     duplicates: repeatsOf(stage),
     duplicatesBound: toll.duplicates,
@@ -97,7 +92,15 @@ async function judge(fault: Fault, stage: Stage, toll: Toll, endedAt: number): P
     p95Bound: stage.full ? toll.p95 : undefined,
     notes: notesOf(stage, toll),
   };
-  return { ...row, wrong: [...(toll.wrong ?? []), ...outside(row), ...(await miscounted(stage, toll, ids.length))] };
+  const wrong = [...(toll.wrong ?? []), ...((await toll.atRest?.()) ?? []), ...outside(row)];
+  return { ...row, wrong: [...wrong, ...(await miscounted(stage, toll, ids.length))] };
+}
+
+/** Acknowledged events that some route never got. Which ones are dead letters is not asked, only how many. */
+function lostOf({ main, other }: Stage, ids: readonly string[], dead: number): number {
+  const missing = (...services: readonly Stage['main'][]): number =>
+    ids.filter((id) => services.some(({ arrivals }) => !arrivals.has(id))).length;
+  return dead === 0 ? missing(main, other) : Math.max(missing(other), missing(main) - dead);
 }
 
 function modeOf(fault: Fault, { durability }: Run): string {

@@ -17,8 +17,8 @@ interface Arrival {
 }
 
 /**
- * What the service answers; undefined: 200. What comes after this does not count as taken: `hang`: nothing at all; `drip`
- * and `flood`: a body that never ends, a byte each 300 ms or as fast as it is read.
+ * What the service answers; undefined: 200. `hang`: nothing at all, and `drip`: a body of a byte each 300 ms that never
+ * ends: neither counts as taken. `flood`: a success whose body never ends, as fast as it is read.
  */
 export type Answer =
   | { readonly status: number; readonly headers?: Record<string, string>; readonly afterMs?: number }
@@ -33,8 +33,8 @@ export class Service {
   /** Requests that wait for their answer, and the most that ever did. */
   open = 0;
   mostOpen = 0;
-  /** Bytes of each endless body that went out before the client had enough. */
-  readonly endless: number[] = [];
+  /** Answers that had no end, when the client had enough of them: after how many ms, and of which length. */
+  readonly cut: { readonly how: 'hang' | 'drip' | 'flood'; readonly ms: number; readonly bytes: number }[] = [];
   answer: (id: string, headers: IncomingHttpHeaders, path: string) => Answer = () => undefined;
   /** Called when an event was written down and nothing has been answered yet; the answer waits for it. */
   taken: ((id: string, headers: IncomingHttpHeaders) => Promise<void> | undefined) | undefined;
@@ -60,9 +60,10 @@ export class Service {
     const { id } = JSON.parse(Buffer.concat(chunks).toString()) as { id: string };
     this.#opened(response);
     const answer = this.answer(id, request.headers, request.url ?? '/');
-    if (answer === 'hang') return;
-    if (answer === 'drip' || answer === 'flood') return this.#goOn(response, answer);
-    if (answer?.afterMs !== undefined) await sleep(answer.afterMs);
+    if (answer === 'flood') this.#take(id);
+    if (answer === 'hang' || answer === 'drip' || answer === 'flood') return this.#goOn(response, answer);
+    if (answer?.afterMs !== undefined) await sleep(answer.afterMs, undefined, { ref: false });
+    if (response.destroyed) return; // Whoever asked has gone: nothing was done.
     const status = answer?.status ?? 200;
     if (status < 300) {
       this.#take(id);
@@ -81,17 +82,18 @@ export class Service {
   }
 
   /** Ends with the link. */
-  #goOn(response: ServerResponse, how: 'drip' | 'flood'): void {
-    const body = how === 'drip' ? drops() : flood();
-    let sent = 0;
-    response.writeHead(200, { 'content-length': String(2 ** 30) });
+  #goOn(response: ServerResponse, how: 'hang' | 'drip' | 'flood'): void {
+    const began = Date.now();
+    let bytes = 0;
+    const body = bodies[how]();
     body.on('data', (chunk: Buffer) => {
-      sent += chunk.length;
+      bytes += chunk.length;
     });
     response.once('close', () => {
       body.destroy();
-      this.endless.push(sent);
+      this.cut.push({ how, ms: Date.now() - began, bytes });
     });
+    if (how !== 'hang') response.writeHead(200, { 'content-length': String(2 ** 30) });
     body.pipe(response);
   }
 
@@ -102,21 +104,22 @@ export class Service {
   }
 }
 
-const drops = (): Readable =>
-  Readable.from(
-    (async function* () {
-      for (;;) {
-        yield Buffer.from('.');
-        await sleep(300);
-      }
-    })(),
-  );
+async function* drops(): AsyncGenerator<Buffer> {
+  for (;;) {
+    yield Buffer.from('.');
+    await sleep(300);
+  }
+}
 
 const chunk = Buffer.alloc(16 * 1024, '.');
 
-const flood = (): Readable =>
-  new Readable({
-    read() {
-      this.push(chunk);
-    },
-  });
+const bodies = {
+  hang: () => new Readable({ read: () => undefined }),
+  drip: () => Readable.from(drops()),
+  flood: () =>
+    new Readable({
+      read() {
+        this.push(chunk);
+      },
+    }),
+};

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { eventually } from '../support/eventually.ts';
 import { TcpProxy } from '../support/proxy.ts';
-import { type RedisPlace, type RedisProcess, startRedisProcess } from '../support/redis.ts';
+import { atPort, type RedisPlace, type RedisProcess, startRedisProcess } from '../support/redis.ts';
 
 /** What the engines promise: `fsync`: on disk; `replicated`: on another server too, by `WAIT 1`. */
 export type Durability = 'fsync' | 'replicated';
@@ -42,7 +42,7 @@ export class RedisStore implements Store {
     this.redis = redis;
     this.replica = replica;
     this.proxy = proxy;
-    this.busUrl = proxy === undefined ? redis.url : `redis://127.0.0.1:${proxy.port}/0`;
+    this.busUrl = proxy === undefined ? redis.url : atPort(redis.url, proxy.port);
     this.env = env;
   }
 
@@ -60,7 +60,7 @@ export class RedisStore implements Store {
     if (this.replica === undefined || this.proxy === undefined)
       throw new Error('expected a replica and a proxy, got none');
     const [fallen, risen] = [this.redis, this.replica];
-    await withRedis(risen.url, (client) => client.call('REPLICAOF', 'NO', 'ONE'));
+    await withRedis(risen.adminUrl, (client) => client.call('REPLICAOF', 'NO', 'ONE'));
     [this.redis, this.replica] = [risen, fallen];
     this.proxy.cut();
     this.proxy.target = risen.port;
@@ -84,8 +84,8 @@ export const embeddedStore = (folder: string): Store => ({
 });
 
 async function follow(replica: RedisProcess, master: RedisProcess): Promise<void> {
-  await withRedis(replica.url, async (client) => {
-    await client.call('REPLICAOF', '127.0.0.1', String(master.port));
+  await withRedis(replica.adminUrl, async (client) => {
+    await client.call('REPLICAOF', new URL(master.url).hostname, String(master.port));
     await eventually('the replica to follow', async () =>
       /master_link_status:up/.test(await client.info('replication')),
     );

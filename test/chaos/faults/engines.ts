@@ -1,7 +1,100 @@
 /** Faults of the engine as a process. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { calm, type Fault, perHit, pick, times } from '../fault.ts';
-import { recoveryBound } from '../stage.ts';
+import { eventually } from '../../support/eventually.ts';
+import { calm, type Fault, perHit, pick, type Toll, times, unless } from '../fault.ts';
+import { recoveryBound, type Stage } from '../stage.ts';
+
+async function killAgainAndAgain(stage: Stage, random: () => number, scale: number, count: number): Promise<Toll> {
+  const hits = 4 * scale;
+  await times(hits, 900, random, async () => {
+    const at = pick(count, random);
+    await stage.killEngine(at);
+    await stage.startEngine(at);
+  });
+  return { duplicates: hits * perHit, recovery: recoveryBound };
+}
+
+/** Until nothing that was acknowledged waits for the route `main`: its deliveries in that time over those published in as much. */
+async function drainRatio(stage: Stage): Promise<number> {
+  const [began, before] = [Date.now(), stage.main.arrivals.size];
+  await eventually('the backlog to be drained', () => stage.acknowledged.size - stage.main.arrivals.size < 50, 60_000);
+  const perSecond = ((stage.main.arrivals.size - before) * 1_000) / Math.max(1, Date.now() - began);
+  return perSecond / stage.publisher.perSecond;
+}
+
+async function allDown(stage: Stage): Promise<Toll> {
+  await sleep(2_000);
+  await Promise.all([stage.killEngine(0), stage.killEngine(1)]);
+  await sleep(3_000);
+  await Promise.all([stage.startEngine(0), stage.startEngine(1)]);
+  const ratio = await drainRatio(stage);
+  const fast = ratio >= 2 || !stage.full;
+  return {
+    duplicates: 2 * perHit,
+    recovery: recoveryBound,
+    notes: [`backlog drained at ${ratio.toFixed(1)} × the rate of publishing`],
+    wrong: unless([fast, `expected the backlog to drain at 2 × the rate of publishing, got ${ratio.toFixed(1)} ×`]),
+  };
+}
+
+/** The service has taken the event and its answer has not gone out when the engine that asked is killed. */
+async function killBeforeAck(stage: Stage, random: () => number, scale: number): Promise<Toll> {
+  const attempts = new Map<string, string[]>();
+  const victims: string[] = [];
+  stage.main.answer = (id, headers) => {
+    const seen = attempts.get(id) ?? [];
+    attempts.set(id, [...seen, String(headers['x-attempt'])]);
+    return undefined;
+  };
+  await times(3 * scale, 700, random, async () => {
+    await new Promise<void>((resolve) => {
+      stage.main.taken = async (id) => {
+        stage.main.taken = undefined;
+        await stage.killEngine(0);
+        victims.push(id);
+        resolve();
+      };
+    });
+    await stage.startEngine(0);
+  });
+  const said = (id: string): string => (attempts.get(id) ?? []).join(' and ');
+  return {
+    duplicates: victims.length * perHit,
+    recovery: recoveryBound,
+    atRest: () =>
+      victims.flatMap((id) =>
+        unless([said(id) === '1 and 1', `expected ${id} to come as attempt 1 and 1, it came as ${said(id)}`]),
+      ),
+  };
+}
+
+/** Four deliveries take 60 s; the engine that runs them is asked to end and may drain for 2 s. */
+async function stopWithLongHandlers(stage: Stage): Promise<Toll> {
+  const asked = new Map<string, number[]>();
+  stage.main.answer = (id) => {
+    const times = asked.get(id) ?? [];
+    if (times.length === 0 && asked.size === 4) return undefined;
+    asked.set(id, [...times, Date.now()]);
+    return times.length === 0 ? { status: 200, afterMs: 60_000 } : undefined;
+  };
+  await eventually('four deliveries to run', () => asked.size === 4);
+  await stage.startEngine(1);
+  const askedToEnd = Date.now();
+  const code = await stage.stopEngine(0);
+  const ended = Date.now();
+  const again = (): readonly number[] => [...asked.values()].flatMap(([, second]) => second ?? []);
+  await eventually('a peer to take all four', () => again().length === 4);
+  const took = Math.max(...again()) - ended;
+  return {
+    duplicates: 4,
+    recovery: recoveryBound,
+    notes: [`exit ${code} after ${ended - askedToEnd} ms, taken by a peer ${took} ms later`],
+    wrong: unless(
+      [code === 0, `expected exit code 0, got ${code}`],
+      [took < 1_000, `expected a peer to take what was handed back within 1 s, it took ${took} ms`],
+    ),
+  };
+}
 
 export const engines: readonly Fault[] = [
   {
@@ -11,32 +104,45 @@ export const engines: readonly Fault[] = [
     inject: async () => calm,
   },
   {
+    id: 'T00e',
+    what: 'nothing (the yardstick)',
+    tier: 'full',
+    stage: { embedded: true },
+    inject: async () => calm,
+  },
+  {
     id: 'T01',
     what: 'engine kill -9, again and again',
     tier: 'quick',
     stage: { engines: 2 },
-    async inject(stage, random, scale) {
-      const hits = 4 * scale;
-      await times(hits, 900, random, async () => {
-        const at = pick(2, random);
-        await stage.killEngine(at);
-        await stage.startEngine(at);
-      });
-      return { duplicates: hits * perHit, recovery: recoveryBound };
-    },
+    inject: (stage, random, scale) => killAgainAndAgain(stage, random, scale, 2),
+  },
+  {
+    id: 'T01e',
+    what: 'engine kill -9, again and again',
+    tier: 'quick',
+    stage: { embedded: true },
+    inject: (stage, random, scale) => killAgainAndAgain(stage, random, scale, 1),
   },
   {
     id: 'T02',
     what: 'all engines kill -9, down for 3 s',
     tier: 'quick',
     stage: { engines: 2 },
-    async inject(stage) {
-      await sleep(2_000);
-      await Promise.all([stage.killEngine(0), stage.killEngine(1)]);
-      await sleep(3_000);
-      await Promise.all([stage.startEngine(0), stage.startEngine(1)]);
-      return { duplicates: 2 * perHit, recovery: recoveryBound };
-    },
+    inject: allDown,
+  },
+  {
+    id: 'T03',
+    what: 'engine kill -9 between effect and ack',
+    tier: 'quick',
+    inject: killBeforeAck,
+  },
+  {
+    id: 'T03e',
+    what: 'engine kill -9 between effect and ack',
+    tier: 'full',
+    stage: { embedded: true },
+    inject: killBeforeAck,
   },
   {
     id: 'T04',
@@ -50,8 +156,19 @@ export const engines: readonly Fault[] = [
         if (code !== 0) wrong.push(`an engine ended with ${code}`);
         await stage.startEngine(at % 2);
       });
-      return { duplicates: 0, recovery: recoveryBound, wrong };
+      return { duplicates: 0, recovery: recoveryBound, p95: 100, wrong };
     },
+  },
+  {
+    id: 'T05',
+    what: 'SIGTERM while deliveries take 60 s',
+    tier: 'quick',
+    stage: {
+      env: { EVENTFLOW_DELIVERY_DRAIN: '2s' },
+      route:
+        'timeout: 90s\n    circuitBreaker: false\n    retry: { maxAttempts: 50, initialInterval: 50ms, maxInterval: 500ms }',
+    },
+    inject: stopWithLongHandlers,
   },
   {
     id: 'T06',
