@@ -48,7 +48,7 @@ const line = (cells: readonly string[]): string =>
 async function main(): Promise<void> {
   const only = values.only?.split(',');
   const redis = await startRedisProcess();
-  const plan: Plan = { url: redis.url, rounds: Number(values.rounds), events: Number(values.events) };
+  const plan: Plan = { url: redis.adminUrl, rounds: Number(values.rounds), events: Number(values.events) };
   const results: Result[] = [];
   try {
     console.log(line(titles));

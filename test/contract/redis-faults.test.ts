@@ -7,7 +7,7 @@ import type { Bus, BusFault, BusOptions, Entry } from '../../engine/bus/bus.ts';
 import { openRedisBus } from '../../engine/bus/redis/bus.ts';
 import { decodeEvent } from '../../engine/event.ts';
 import { TcpProxy } from '../support/proxy.ts';
-import { type RedisProcess, startRedisProcess } from '../support/redis.ts';
+import { atPort, type RedisProcess, startRedisProcess } from '../support/redis.ts';
 import { ack, events, ids, never, publication, readAll, spec } from '../support/redis-entries.ts';
 
 describe('the bus on Redis, when things go wrong', { timeout: 60_000 }, () => {
@@ -21,7 +21,7 @@ describe('the bus on Redis, when things go wrong', { timeout: 60_000 }, () => {
     server = await startRedisProcess({
       args: ['--appendonly', 'yes', '--appendfsync', 'always', '--repl-diskless-sync-delay', '0'],
     });
-    admin = new Redis(server.url);
+    admin = new Redis(server.adminUrl);
     admin.on('error', () => undefined);
   });
   after(async () => {
@@ -219,7 +219,7 @@ describe('the bus on Redis, when things go wrong', { timeout: 60_000 }, () => {
 
   test('a publication whose answer was lost with its link is sent again and stored once', async () => {
     const proxy = await newProxy();
-    const bus = await newBus({}, `redis://127.0.0.1:${proxy.port}/0`);
+    const bus = await newBus({}, atPort(server.url, proxy.port));
     await bus.publish([publication('first')]);
     proxy.mode = 'dropReplies';
     const item = publication('lost');
@@ -234,7 +234,7 @@ describe('the bus on Redis, when things go wrong', { timeout: 60_000 }, () => {
 
   test('a publisher hears within its deadline that the outcome is unknown, and may repeat', async () => {
     const proxy = await newProxy();
-    const bus = await newBus({}, `redis://127.0.0.1:${proxy.port}/0`);
+    const bus = await newBus({}, atPort(server.url, proxy.port));
     await bus.publish([publication('first')]);
     proxy.mode = 'dropReplies';
     const item = publication('second');
@@ -250,7 +250,7 @@ describe('the bus on Redis, when things go wrong', { timeout: 60_000 }, () => {
 
   test('the first event of a stream keeps to the deadline as well', async () => {
     const proxy = await newProxy();
-    const bus = await newBus({}, `redis://127.0.0.1:${proxy.port}/0`);
+    const bus = await newBus({}, atPort(server.url, proxy.port));
     proxy.mode = 'black';
     const from = Date.now();
     await assert.rejects(bus.publish([publication()]), { code: 'EF5012' });
@@ -260,7 +260,7 @@ describe('the bus on Redis, when things go wrong', { timeout: 60_000 }, () => {
 
   test('a reader on a half-open link comes back by itself and gets what was published meanwhile', async () => {
     const proxy = await newProxy();
-    const far = await newBus({}, `redis://127.0.0.1:${proxy.port}/0`);
+    const far = await newBus({}, atPort(server.url, proxy.port));
     const near = await newBus();
     const group = await far.openGroup(spec);
     const reading = group.read(10, never);
@@ -283,7 +283,7 @@ describe('the bus on Redis, when things go wrong', { timeout: 60_000 }, () => {
 
   test('an aborted read on a dead link ends soon', async () => {
     const proxy = await newProxy();
-    const bus = await newBus({}, `redis://127.0.0.1:${proxy.port}/0`);
+    const bus = await newBus({}, atPort(server.url, proxy.port));
     const group = await bus.openGroup(spec);
     const stop = new AbortController();
     const reading = group.read(10, stop.signal);

@@ -1,9 +1,11 @@
 /** The Redis bus sits the exam of the port. */
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { after } from 'node:test';
+import { after, test } from 'node:test';
 import type { Bus, BusOptions } from '../../engine/bus/bus.ts';
 import { openRedisBus } from '../../engine/bus/redis/bus.ts';
 import { removeKeys, startRedis } from '../support/redis.ts';
+import { refusals } from '../support/redis-user.ts';
 import { busExam } from './exam.ts';
 
 const redis = await startRedis();
@@ -23,7 +25,11 @@ busExam('the bus on Redis', async (options: BusOptions = {}) => {
     },
     close: async () => {
       await bus.close();
-      await removeKeys(redis.url, prefix);
+      await removeKeys(redis.adminUrl, prefix);
     },
   };
+});
+
+test('nothing that the exam did was refused to the user of least privilege', async () => {
+  assert.deepEqual(await refusals(redis.adminUrl), []);
 });

@@ -9,9 +9,13 @@ import { Redis } from 'ioredis';
 import { endsWithUs, temporaryFolder } from './children.ts';
 import { findDocker, hasImage } from './docker.ts';
 import { redisImage } from './image.ts';
+import { asTestUser, makeTestUser, testUser } from './redis-user.ts';
 
 export interface TestRedis {
+  /** As the user that `eventflow redis acl` describes: what EventFlow does must be possible for it. */
   readonly url: string;
+  /** For the operator's hand, such as FLUSHALL and CONFIG SET, and to look at everything. */
+  readonly adminUrl: string;
   /** As the server says it, such as `7.0.15`. */
   readonly version: string;
   readonly how: 'env' | 'testcontainers' | 'process';
@@ -22,13 +26,14 @@ export interface TestRedis {
 export async function startRedis(): Promise<TestRedis> {
   const url = process.env['EVENTFLOW_TEST_REDIS_URL'];
   if (url !== undefined && url !== '') {
-    return { url, version: await versionOf(url), how: 'env', stop: async () => undefined };
+    return { ...(await makeTestUser(url)), version: await versionOf(url), how: 'env', stop: async () => undefined };
   }
   const container = await startContainerIfPossible();
   if (container !== undefined) return container;
   try {
     const server = await startRedisProcess();
-    return { url: server.url, version: server.version, how: 'process', stop: () => server.stop() };
+    const { url: own, adminUrl, version } = server;
+    return { url: own, adminUrl, version, how: 'process', stop: () => server.stop() };
   } catch (error) {
     throw new Error(
       `expected a Redis for the tests, got none: set EVENTFLOW_TEST_REDIS_URL, or start Docker, or install redis-server (apt-get install redis-server): ${(error as Error).message}`,
@@ -58,7 +63,7 @@ async function startContainer(image: string): Promise<TestRedis> {
     .start();
   const url = `redis://${container.getHost()}:${container.getMappedPort(6379)}/0`;
   return {
-    url,
+    ...(await makeTestUser(url)),
     version: await versionOf(url),
     how: 'testcontainers',
     stop: async () => {
@@ -80,7 +85,10 @@ async function versionOf(url: string): Promise<string> {
 
 /** A `redis-server` of our own, for tests that kill it. Its folder and port stay the same over a restart. */
 export interface RedisProcess {
+  /** As the user that `eventflow redis acl` describes. */
   readonly url: string;
+  /** For the operator's hand. */
+  readonly adminUrl: string;
   readonly port: number;
   /** Where its files are. */
   readonly dir: string;
@@ -99,6 +107,8 @@ export interface RedisProcess {
 export interface RedisPlace {
   /** Go to `redis-server` as they are, such as `['--appendonly', 'yes', '--appendfsync', 'always']`. */
   readonly args?: readonly string[];
+  /** A configuration file; what is in `args` and the port win over it. */
+  readonly config?: string;
   /** Where it listens [127.0.0.1]. */
   readonly host?: string;
   /** An existing folder for its files, which is left alone [one of its own, removed with it]. */
@@ -113,12 +123,13 @@ export async function startRedisProcess(place: RedisPlace = {}): Promise<RedisPr
   const dir = place.dir ?? (own?.path as string);
   const host = place.host ?? '127.0.0.1';
   const port = await freePort();
-  const url = `redis://${host}:${port}/0`;
+  const adminUrl = `redis://${host}:${port}/0`;
   const start = (): Promise<ChildProcess> => launch({ ...place, dir, host }, port);
   let child = await start();
-  const version = await versionOf(url);
+  const version = await versionOf(adminUrl);
   return {
-    url,
+    url: asTestUser(adminUrl),
+    adminUrl,
     port,
     dir,
     version,
@@ -143,9 +154,19 @@ interface Launch extends RedisPlace {
   readonly host: string;
 }
 
-async function launch({ args = [], dir, host, env, via = [] }: Launch, port: number): Promise<ChildProcess> {
+async function launch({ args = [], config, dir, host, env, via = [] }: Launch, port: number): Promise<ChildProcess> {
   const fixed = ['--port', String(port), '--bind', host, '--dir', dir, '--save', '', '--loglevel', 'warning'];
-  const [command = 'redis-server', ...rest] = [...via, 'redis-server', ...fixed, ...args];
+  // Sentinels have other commands.
+  const kind = args.includes('--cluster-enabled') ? 'cluster' : 'single';
+  const users = config === undefined ? ['--user', ...testUser(kind)] : [];
+  const [command = 'redis-server', ...rest] = [
+    ...via,
+    'redis-server',
+    ...(config === undefined ? [] : [config]),
+    ...fixed,
+    ...users,
+    ...args,
+  ];
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   endsWithUs(child);
   let said = '';
@@ -172,7 +193,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   await gone;
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
@@ -184,9 +205,12 @@ function freePort(): Promise<number> {
   });
 }
 
+/** The same place, through a proxy on this machine. */
+export const atPort = (url: string, port: number): string => url.replace(/[^@/]+\/0$/, `127.0.0.1:${port}/0`);
+
 /** Removes every key under a prefix. */
-export async function removeKeys(url: string, prefix: string): Promise<void> {
-  const client = new Redis(url);
+export async function removeKeys(adminUrl: string, prefix: string): Promise<void> {
+  const client = new Redis(adminUrl);
   try {
     let cursor = '0';
     do {

@@ -20,7 +20,11 @@ export interface SentinelTarget {
   readonly options: RedisOptions;
   readonly sentinels: readonly HostAndPort[];
   readonly master: string;
+  readonly natMap: NatMap | undefined;
 }
+
+/** Where an address that is given out (`HOST:PORT`) is reached from here. */
+type NatMap = Record<string, HostAndPort>;
 
 export interface ClusterTarget {
   readonly kind: 'cluster';
@@ -89,6 +93,7 @@ function sentinelTarget(url: BusUrl): SentinelTarget {
     label: `${url.scheme}://${sentinels.map(show).join(',')}/${encodeURIComponent(master)}/${db}`,
     sentinels,
     master,
+    natMap,
     options: {
       sentinels: sentinels.map((sentinel) => ({ ...sentinel })),
       name: master,
@@ -99,6 +104,8 @@ function sentinelTarget(url: BusUrl): SentinelTarget {
       ...(tls === undefined ? {} : { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
       ...(natMap === undefined ? {} : { natMap }),
       sentinelCommandTimeout: sentinelAnswerMs,
+      // Without one a client that finds no sentinel is dead for good.
+      sentinelRetryStrategy: () => 1_000,
     },
   };
 }
@@ -130,7 +137,7 @@ function databaseNumber(text: string): number {
 
 const show = ({ host, port }: HostAndPort): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
-function natMapOf(text: string | undefined): Record<string, HostAndPort> | undefined {
+function natMapOf(text: string | undefined): NatMap | undefined {
   if (text === undefined) return undefined;
   return Object.fromEntries(
     text.split(',').map((pair) => {
