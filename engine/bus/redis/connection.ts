@@ -5,11 +5,21 @@
  * Facts about ioredis 6.0.0 that shaped it: only `socketTimeout` notices a half-open link; what was sent when a link
  * broke is sent again, so everything sent must bear repetition; its own offline queue has no bound.
  */
-import { Command, type CommonRedisOptions, Redis, type RedisOptions } from 'ioredis';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Cluster, Command, type Redis } from 'ioredis';
 import { EventFlowError } from '../../errors.ts';
-import { type FaultLog, faultKind } from './faults.ts';
+import {
+  abandon,
+  type ClientSpec,
+  linkTo,
+  mastersOf,
+  newClient,
+  newCluster,
+  ownerOf,
+  redirectPauseMs,
+} from './client.ts';
+import { faultKind } from './faults.ts';
 import type { Script } from './scripts.ts';
-import type { Target } from './target.ts';
 import { EncodedCommand } from './wire.ts';
 
 export type Argument = string | number;
@@ -19,64 +29,31 @@ type CommandClass = new (name: string, args: Argument[], options: { replyEncodin
 
 const replicaWaitMs = 1_000;
 
-export interface ConnectionSpec {
-  readonly target: Target;
-  readonly name: string;
-  readonly faults: FaultLog;
+export interface ConnectionSpec extends ClientSpec {
   /** How long a call may take, waiting for the server included, ms. */
   readonly deadlineMs: number;
-  /** Longest silence of the server while an answer is due, ms. */
-  readonly silenceMs: number;
-}
-
-type Queueing = Required<Pick<CommonRedisOptions, 'enableOfflineQueue' | 'maxRetriesPerRequest'>>;
-
-/** A client as all parts of the bus use it. Its faults are reported under `connection`. */
-export function newClient(spec: Omit<ConnectionSpec, 'deadlineMs'>, more: Queueing): Redis {
-  const options: RedisOptions = {
-    ...spec.target.options,
-    // Version 3 of the protocol changes the shape of replies.
-    protocol: 2,
-    lazyConnect: true,
-    connectionName: spec.name,
-    disableClientInfo: true,
-    socketTimeout: spec.silenceMs,
-    connectTimeout: 5_000,
-    keepAlive: 10_000,
-    retryStrategy: (times) => Math.min(20 * 2 ** Math.min(times, 8), 1_000) * (0.75 + Math.random() / 2),
-    // A demoted master answers READONLY for ever: find the new one.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
-    ...more,
-  };
-  const client = new Redis({ ...options, replyMapping: 'legacy' });
-  client.on('error', (error: Error) => spec.faults.report('connection', faultKind(error), error.message));
-  client.on('ready', () => spec.faults.clear('connection'));
-  return client;
-}
-
-/**
- * Drops a client for good, in whatever state it is. Nobody may wait for it any more: while it reconnects, ioredis
- * leaves its commands unsettled.
- */
-export function abandon(client: Redis): void {
-  client.removeAllListeners();
-  client.on('error', () => undefined);
-  client.on('connect', () => client.disconnect());
-  client.disconnect();
 }
 
 export class Connection {
-  readonly #client: Redis;
+  readonly #client: Redis | Cluster;
   readonly #spec: ConnectionSpec;
   readonly #waiting = new Set<() => void>();
   readonly #pending = new Set<(error: Error) => void>();
+  readonly #followers = new Set<() => void>();
   #connects = 0;
   #closed = false;
 
   constructor(spec: ConnectionSpec) {
     this.#spec = spec;
-    this.#client = newClient(spec, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+    const { target } = spec;
+    this.#client =
+      target.kind === 'cluster'
+        ? newCluster({ ...spec, target }, spec.deadlineMs)
+        : newClient(spec, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
     this.#client.on('ready', () => this.#wakeAll());
+    this.#client.on('refresh', () => {
+      for (const follow of this.#followers) follow();
+    });
     this.#client.on('close', () => {
       this.#connects += 1;
     });
@@ -89,12 +66,14 @@ export class Connection {
       reason = error;
     };
     this.#client.on('error', note);
+    this.#client.on('node error', note);
     try {
       await this.#client.connect();
     } catch (error) {
       throw this.#unreachable(reason ?? (error as Error));
     } finally {
       this.#client.off('error', note);
+      this.#client.off('node error', note);
     }
     // ioredis reports a database that does not exist, and then works on in database 0.
     if (reason?.message.includes('DB index') === true) {
@@ -120,6 +99,36 @@ export class Connection {
     });
   }
 
+  /** Puts a question to every master: see {@link AskMasters}. */
+  ask(name: string, args: readonly Argument[]): Promise<readonly unknown[]> {
+    return this.#bounded(() => {
+      const client = this.#client;
+      const masters = client instanceof Cluster ? [...mastersOf(client)] : [undefined];
+      return Promise.all(masters.map((node) => this.#sendTo(node, name, args)));
+    }) as Promise<readonly unknown[]>;
+  }
+
+  /** For what concerns one node alone, named as by `ownerOf`; undefined: the one server there is. */
+  callNode(node: string | undefined, name: string, args: readonly Argument[]): Promise<unknown> {
+    return this.#bounded(() => this.#sendTo(node, name, args));
+  }
+
+  /** `HOST:PORT` of the node of a cluster that answers for a key; undefined without a cluster, or when none is known. */
+  ownerOf(key: string): string | undefined {
+    return this.#client instanceof Cluster ? ownerOf(this.#client, key) : undefined;
+  }
+
+  /** A node was not there, or not what it was taken for: looks anew who answers for what. */
+  lookAgain(): void {
+    if (this.#client instanceof Cluster && !this.#closed) this.#client.refreshSlotsCache();
+  }
+
+  /** Called when it may have changed who answers for what. Returns the way to stop it. */
+  onMove(follower: () => void): () => void {
+    this.#followers.add(follower);
+    return () => this.#followers.delete(follower);
+  }
+
   /** What is under way is rejected with EF5024, and so is every later call. */
   close(): void {
     this.#closed = true;
@@ -132,21 +141,50 @@ export class Connection {
     return this.#closed;
   }
 
-  /** WAIT counts for what was written on its own connection before it: if that changed it says nothing. */
+  /** WAIT goes where the write went, so the node is looked for here and not by the client of the cluster. */
   async #replicated(script: Script, rest: readonly Argument[], replicas: number): Promise<unknown> {
+    const client = this.#client;
+    if (!(client instanceof Cluster)) return await this.#writeAndWait(client, script, rest, replicas);
+    const end = performance.now() + this.#spec.deadlineMs;
+    for (;;) {
+      try {
+        const node = ownerOf(client, String(rest[1]));
+        return await this.#writeAndWait(this.#linkTo(node ?? ''), script, rest, replicas);
+      } catch (error) {
+        if (!isElsewhere(error as Error) || this.#closed || performance.now() + redirectPauseMs > end) throw error;
+      }
+      client.refreshSlotsCache();
+      await sleep(redirectPauseMs);
+    }
+  }
+
+  /** WAIT counts for what was written on its own connection before it: if that changed it says nothing. */
+  async #writeAndWait(link: Redis, script: Script, rest: readonly Argument[], replicas: number): Promise<unknown> {
     const connects = this.#connects;
     // The server may have forgotten the script, and then WAIT would be answered before it ran.
-    const reply = this.#send(EncodedCommand, 'EVAL', [script.source, ...rest], 'utf8');
-    const [answer, reached] = await Promise.all([
-      reply,
-      this.#send(Command, 'WAIT', [replicas, replicaWaitMs], 'utf8'),
-    ]);
+    const write = new EncodedCommand('EVAL', [script.source, ...rest], { replyEncoding: 'utf8' });
+    const wait = new Command('WAIT', [replicas, replicaWaitMs], { replyEncoding: 'utf8' });
+    const [answer, reached] = await Promise.all([link.sendCommand(write), link.sendCommand(wait)]);
     // Written this way round because a broken link yields no number at all.
     if (connects === this.#connects && (reached as number) >= replicas) return answer;
     throw new EventFlowError(
       'EF5010',
       `expected ${replicas} replicas to confirm within ${replicaWaitMs} ms, got ${String(reached)}`,
     );
+  }
+
+  /** A link of a cluster's client is never made again: what broke is answered with an error, and a new one is another. */
+  #linkTo(node: string): Redis {
+    const link = linkTo(this.#client as Cluster, node);
+    if (link !== undefined) return link;
+    this.lookAgain();
+    throw new Error(`CLUSTERDOWN there is no link to ${node === '' ? 'a node that answers for this' : node}`);
+  }
+
+  #sendTo(node: string | undefined, name: string, args: readonly Argument[]): Promise<unknown> {
+    if (node === undefined) return this.#send(Command, name, args, 'utf8');
+    const command = new Command(name, args as Argument[], { replyEncoding: 'utf8' });
+    return this.#linkTo(node).sendCommand(command) as Promise<unknown>;
   }
 
   async #evaluate(kind: CommandClass, script: Script, rest: readonly Argument[]): Promise<unknown> {
@@ -212,14 +250,16 @@ export class Connection {
     for (const wake of this.#waiting) wake();
   }
 
-  #translate(error: Error): Error {
-    if (error instanceof EventFlowError) return error;
+  #translate(said: Error): Error {
+    if (said instanceof EventFlowError) return said;
     if (this.#closed) return this.#gone();
+    const error = lastError(said);
     if (/^(OOM|MISCONF|READONLY|NOREPLICAS|LOADING|NOPERM|MASTERDOWN)\b/.test(error.message)) {
       this.#spec.faults.report('write', faultKind(error), error.message);
       return new EventFlowError('EF5011', `${this.#spec.target.label} refused: ${error.message}`, { cause: error });
     }
-    return faultKind(error) === 'connection' ? this.#unreachable(error) : error;
+    const kind = faultKind(error);
+    return kind === 'connection' || kind === 'cluster' ? this.#unreachable(error) : error;
   }
 
   #unreachable(error: Error): EventFlowError {
@@ -244,4 +284,14 @@ export class Connection {
   #gone(): EventFlowError {
     return new EventFlowError('EF5024', `the bus ${this.#spec.target.label} was closed`);
   }
+}
+
+/** Says that nobody answers for a slot here or now, or that a link broke with nothing to say what became of it. */
+const isElsewhere = ({ message }: Error): boolean =>
+  /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b|Connection is closed/.test(message);
+
+/** A cluster's client that has looked for a node in vain says so, and repeats what it heard last. */
+function lastError(error: Error): Error {
+  const last = /^Too many Cluster redirections\. Last error: (?:\w*Error: )?(.*)$/s.exec(error.message)?.[1];
+  return last === undefined ? error : new Error(last, { cause: error.cause });
 }

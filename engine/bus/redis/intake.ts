@@ -1,25 +1,29 @@
 /**
- * Reading: one XREADGROUP over all streams of a group at a time. Its COUNT counts for each stream, so a read may bring
- * more than was wanted; and a read that was given up may answer later. Both wait here for the next read.
+ * Reading: one XREADGROUP under way on each feed of a group, which is one over all its streams but in a cluster. Its
+ * COUNT counts for each stream, so a read may bring more than was wanted; and a read that was given up, or that another
+ * feed was faster than, may answer later. All of that waits here for the next read.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Entry } from '../bus.ts';
 import type { Connection } from './connection.ts';
 import { type Source, slotOf, toEntry } from './entry.ts';
 import { type FaultLog, faultKind } from './faults.ts';
+import type { Feed, Feeds, StreamPair } from './feed.ts';
 import { renew } from './leases.ts';
 import type { StreamReply } from './read-reply.ts';
-import { blockMs, type Reader } from './reader.ts';
+import { blockMs } from './reader.ts';
 
 const pauseAfterFault = 200;
 /** What waits here may be handed out without asking again for so long, ms. */
 const freshMs = 1_000;
+/** Feeds that wait on while nobody reads would take what a peer could run now, ms. */
+const longestUnread = 50;
 
 export interface IntakeDeps {
   readonly name: string;
   readonly consumer: string;
   readonly commands: Connection;
-  readonly reader: Reader;
+  readonly feeds: Feeds;
   readonly faults: FaultLog;
   /** Makes lost groups again on all streams of this group. */
   readonly restore: () => Promise<void>;
@@ -28,22 +32,24 @@ export interface IntakeDeps {
 export class Intake {
   readonly #deps: IntakeDeps;
   #byKey = new Map<string, Source>();
-  #tail: readonly string[] = [];
   #waiting: Entry[] = [];
-  #flight: Promise<void> | undefined;
-  /** Streams that had something to say in the last read. */
-  #busy = 1;
+  readonly #flights = new Map<Feed, Promise<void>>();
+  /** Streams that had something to say in the last read of each feed. */
+  readonly #busy = new Map<Feed, number>();
+  /** Told when a flight has landed. */
+  #landed: (() => void) | undefined;
+  #unread: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
   }
 
-  /** From now on these are read; a read that blocks on fewer is ended. */
+  /** From now on these are read; a read that waits for fewer is ended. */
   setSources(sources: readonly Source[]): void {
     this.#byKey = new Map(sources.map((source) => [source.key, source]));
-    this.#tail = [...sources.map(({ key }) => key), ...sources.map(() => '>')];
-    if (this.#flight !== undefined) void this.#interrupt();
+    this.#deps.feeds.follow(pairsOf(sources));
+    this.#landed?.();
   }
 
   /** Read, but not handed out yet. */
@@ -52,11 +58,11 @@ export class Intake {
   }
 
   async read(limit: number, signal: AbortSignal): Promise<readonly Entry[]> {
+    clearTimeout(this.#unread);
     if (this.#waiting.length > 0 || signal.aborted) return await this.#handOut(limit);
-    this.#flight ??= this.#begin(limit).finally(() => {
-      this.#flight = undefined;
-    });
-    await this.#landing(this.#flight, signal);
+    this.#depart(limit);
+    await this.#landing(signal);
+    if (this.#flights.size > 0) this.#expectReader();
     if (this.#waiting.length > limit) return this.#waiting.splice(0, limit);
     const entries = this.#waiting;
     this.#waiting = [];
@@ -74,34 +80,44 @@ export class Intake {
     this.#waiting = this.#waiting.filter((entry) => !lost.has(entry));
   }
 
-  /** Ends a read that is under way, and the connection. */
+  /** Ends the reads that are under way, and their connections. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#flight !== undefined) {
-      void this.#interrupt();
-      await Promise.race([this.#flight, sleep(2 * pauseAfterFault)]);
+    clearTimeout(this.#unread);
+    if (this.#flights.size > 0) {
+      this.#interrupt();
+      await Promise.race([Promise.all([...this.#flights.values()]), sleep(2 * pauseAfterFault)]);
     }
-    this.#deps.reader.close();
+    this.#deps.feeds.close();
   }
 
-  async #begin(limit: number): Promise<void> {
-    const { reader, name, consumer, faults } = this.#deps;
-    const count = Math.max(1, Math.floor(limit / this.#busy));
-    const args = ['GROUP', name, consumer, 'COUNT', count, 'BLOCK', blockMs, 'STREAMS', ...this.#tail];
+  #depart(limit: number): void {
+    const feeds = this.#deps.feeds.all;
+    if (this.#flights.size === feeds.length) return;
+    let busy = 0;
+    for (const streams of this.#busy.values()) busy += streams;
+    const count = Math.max(1, Math.floor(limit / Math.max(1, busy)));
+    for (const feed of feeds) if (!this.#flights.has(feed)) this.#flights.set(feed, this.#fly(feed, count));
+  }
+
+  async #fly(feed: Feed, count: number): Promise<void> {
+    const { faults } = this.#deps;
     try {
-      this.#land(await reader.read(args));
-      faults.clear(`read ${name}`);
+      this.#land(feed, await feed.read(count));
+      faults.clear(feed.scope);
     } catch (error) {
-      if (!this.#closed) await this.#recover(error as Error);
+      if (!this.#closed) await this.#recover(feed, error as Error);
     }
+    this.#flights.delete(feed);
+    this.#landed?.();
   }
 
-  #land(reply: StreamReply | null | undefined): void {
+  #land(feed: Feed, reply: StreamReply | null | undefined): void {
     if (reply === null || reply === undefined) {
-      this.#busy = 1;
+      this.#busy.delete(feed);
       return;
     }
-    this.#busy = reply.length;
+    this.#busy.set(feed, reply.length);
     const seenAt = Math.floor(performance.now());
     for (const [key, entries] of reply) {
       const source = this.#byKey.get(key);
@@ -113,10 +129,10 @@ export class Intake {
   }
 
   /** A lost stream or group is made again where it began; anything else is waited out. */
-  async #recover(error: Error): Promise<void> {
+  async #recover({ scope }: Feed, error: Error): Promise<void> {
     const { name, faults, restore } = this.#deps;
     const kind = faultKind(error);
-    faults.report(`read ${name}`, kind, `${name}: ${error.message}`);
+    faults.report(scope, kind, `${name}: ${error.message}`);
     try {
       if (kind === 'nogroup') await restore();
       else await sleep(pauseAfterFault);
@@ -126,33 +142,34 @@ export class Intake {
     }
   }
 
-  /** Waits for a read that is under way, but not after `signal`, and not for a server that is away. */
-  #landing(flight: Promise<void>, signal: AbortSignal): Promise<void> {
+  /** Waits for one of the reads that are under way, but not after `signal`, and not for a server that is away. */
+  #landing(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
+        this.#landed = undefined;
         clearTimeout(timer);
         signal.removeEventListener('abort', abort);
         resolve();
       };
       const abort = (): void => {
-        void this.#interrupt();
+        this.#interrupt();
         clearTimeout(timer);
         timer = setTimeout(done, pauseAfterFault);
       };
       let timer = setTimeout(done, blockMs + 1_000);
       signal.addEventListener('abort', abort);
-      void flight.then(done);
+      this.#landed = done;
     });
   }
 
-  /** Asks until the read is over, since the first time may come before the server blocks it. */
-  async #interrupt(): Promise<void> {
-    const { reader, commands } = this.#deps;
-    const flight = this.#flight;
-    for (let tries = 0; tries < 10 && flight !== undefined && this.#flight === flight; tries += 1) {
-      await reader.unblock(commands).catch(() => false);
-      await Promise.race([flight, sleep(20)]);
-    }
+  #interrupt(): void {
+    for (const feed of this.#flights.keys()) feed.interrupt();
+  }
+
+  /** Reads that wait on are ended unless somebody reads soon. */
+  #expectReader(): void {
+    this.#unread = setTimeout(() => this.#interrupt(), longestUnread);
+    this.#unread.unref();
   }
 
   /** What waits may have waited for so long that somebody else has it. */
@@ -160,6 +177,14 @@ export class Intake {
     const now = performance.now();
     const old = this.#waiting.filter((entry) => now - slotOf(entry).seenAt > freshMs);
     if (old.length > 0) this.drop(await renew(this.#deps, old));
+    if (this.#flights.size > 0) this.#expectReader();
     return this.#waiting.splice(0, limit);
   }
+}
+
+function pairsOf(sources: readonly Source[]): readonly StreamPair[] {
+  const dues = new Map(sources.filter(({ due }) => due).map(({ stream, key }) => [stream, key]));
+  return sources
+    .filter(({ due }) => !due)
+    .map(({ stream, key }) => ({ stream, events: key, due: dues.get(stream) as string }));
 }

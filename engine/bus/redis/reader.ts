@@ -1,31 +1,38 @@
 /**
- * The one connection of a group that blocks. A read that was lost with its link is sent again by ioredis; what such a
+ * A connection that blocks: a group's only one, or one of those that it has in a cluster. A read that was lost with its link is sent again by ioredis; what such a
  * lost answer held stays pending in our name, and our own reclaim finds it.
  *
  * A client that has not answered for three times as long as a read may block is replaced: of a half-open link, and of
- * a client that is stuck while reconnecting, nothing else is ever heard.
+ * a client that is stuck while reconnecting, nothing else is ever heard. In a cluster it is replaced as well when another
+ * node answers for what it reads.
  */
-
 import type { Socket } from 'node:net';
 import { Command, type Redis } from 'ioredis';
-import type { Connection, ConnectionSpec } from './connection.ts';
-import { abandon, newClient } from './connection.ts';
+import { abandon, type ClientSpec, hostAndPort, newClient } from './client.ts';
+import type { Connection } from './connection.ts';
 import type { StreamReply } from './read-reply.ts';
 import { Tap } from './tap.ts';
 
 export const blockMs = 2_000;
 
+export interface ReaderSpec extends Omit<ClientSpec, 'silenceMs'> {
+  readonly commands: Connection;
+  /** In a cluster: the node to read from, `HOST:PORT`, as far as is known now. */
+  readonly locate?: () => string | undefined;
+}
+
 export class Reader {
-  readonly #spec: Omit<ConnectionSpec, 'deadlineMs'>;
+  readonly #spec: ClientSpec & ReaderSpec;
   readonly #patience: number;
   #client: Redis;
+  #node: string | undefined;
   #clientId: number | undefined;
   #tap: Tap | undefined;
   #heard = performance.now();
   #giveUp: (() => void) | undefined;
   readonly #watch: NodeJS.Timeout;
 
-  constructor(spec: Omit<ConnectionSpec, 'deadlineMs' | 'silenceMs'>, patienceMs = 3 * blockMs) {
+  constructor(spec: ReaderSpec, patienceMs = 3 * blockMs) {
     this.#spec = { ...spec, silenceMs: blockMs + 2_000 };
     this.#patience = patienceMs;
     this.#client = this.#open();
@@ -83,9 +90,19 @@ export class Reader {
   }
 
   /** Ends a read that blocks. Resolves to false when the server knows of none. */
-  async unblock(commands: Connection): Promise<boolean> {
+  async unblock(): Promise<boolean> {
     if (this.#clientId === undefined) return false;
-    return (await commands.call('CLIENT', ['UNBLOCK', this.#clientId])) === 1;
+    return (await this.#spec.commands.callNode(this.#node, 'CLIENT', ['UNBLOCK', this.#clientId])) === 1;
+  }
+
+  /**
+   * Goes to the node that answers now. A read under way keeps its link while there is one: the node that answered until
+   * now ends the read, and what it may have sent already is not thrown away.
+   */
+  relocate(): void {
+    if (this.#giveUp !== undefined && this.#client.status === 'ready') return;
+    const node = this.#spec.locate?.();
+    if (node !== undefined && node !== this.#node) this.#replace();
   }
 
   close(): void {
@@ -95,7 +112,9 @@ export class Reader {
   }
 
   #open(): Redis {
-    const client = newClient(this.#spec, { enableOfflineQueue: true, maxRetriesPerRequest: null });
+    this.#node = this.#spec.locate?.();
+    const place = this.#node === undefined ? undefined : hostAndPort(this.#node);
+    const client = newClient(this.#spec, { enableOfflineQueue: true, maxRetriesPerRequest: null }, place);
     client.on('ready', () => {
       this.#heard = performance.now();
       client.call('CLIENT', 'ID').then(
@@ -111,6 +130,7 @@ export class Reader {
       if (client !== this.#client) return;
       this.#clientId = undefined;
       this.#tap = undefined;
+      this.#spec.commands.lookAgain();
     });
     return client;
   }
@@ -123,6 +143,10 @@ export class Reader {
       'timeout',
       `${target.label} did not answer a read within ${this.#patience} ms: connecting anew`,
     );
+    this.#replace();
+  }
+
+  #replace(): void {
     const old = this.#client;
     this.#clientId = undefined;
     this.#tap = undefined;
@@ -130,7 +154,7 @@ export class Reader {
     this.#client.connect().catch(() => undefined);
     this.#heard = performance.now();
     abandon(old);
-    this.#giveUp();
+    this.#giveUp?.();
     this.#giveUp = undefined;
   }
 }

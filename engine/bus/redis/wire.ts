@@ -22,13 +22,21 @@ export function encodeCommand(args: readonly (string | number)[]): Buffer {
   return buffer.subarray(0, at);
 }
 
-/** A command that is encoded already. It may be written more than once: after a reconnect it is sent again. */
+/** A script call that is encoded already. It may be written more than once: after a reconnect it is sent again. */
 export class EncodedCommand extends Command {
   readonly #bytes: Buffer;
+  readonly #key: string;
 
   constructor(name: string, args: readonly (string | number)[], options: { readonly replyEncoding: 'utf8' | null }) {
     super(name, [], options);
+    // After the script and the number of keys.
+    this.#key = String(args[2]);
     this.#bytes = encodeCommand([name, ...args]);
+  }
+
+  /** In a cluster the first key says which node it goes to. */
+  override getKeys(): string[] {
+    return [this.#key];
   }
 
   override toWritable(): Buffer {

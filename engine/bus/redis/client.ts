@@ -1,0 +1,135 @@
+/**
+ * Clients as all parts of the bus use them: of one server (which Sentinel may have named), or of a cluster.
+ *
+ * A cluster's client keeps one link per node, and follows what nodes say about slots: MOVED and ASK at once, TRYAGAIN
+ * (a slot of which some keys have moved already) and CLUSTERDOWN (nobody answers for it, or too few nodes are there to
+ * decide) after a pause, until the caller's deadline. What was under way on a link that broke goes to whoever answers for
+ * the slot then, so everything sent must bear repetition, as it must for one server.
+ */
+import { Cluster, Command, type CommonRedisOptions, Redis, type RedisOptions } from 'ioredis';
+import { type FaultLog, faultKind } from './faults.ts';
+import type { ClusterTarget, Target } from './target.ts';
+import type { HostAndPort } from './url.ts';
+
+export interface ClientSpec {
+  readonly target: Target;
+  readonly name: string;
+  readonly faults: FaultLog;
+  /** Longest silence of the server while an answer is due, ms. */
+  readonly silenceMs: number;
+}
+
+type Queueing = Required<Pick<CommonRedisOptions, 'enableOfflineQueue' | 'maxRetriesPerRequest'>>;
+
+/** A node that does not answer for a slot yet, or not any more, is asked again after so long, ms. */
+export const redirectPauseMs = 100;
+/** After so long the map of slots is asked for even when no node has objected to it, ms. */
+const mapAgeMs = 10_000;
+
+const comeBack = (times: number): number => Math.min(20 * 2 ** Math.min(times, 8), 1_000) * (0.75 + Math.random() / 2);
+
+const common = (spec: ClientSpec) =>
+  ({
+    // Version 3 of the protocol changes the shape of replies.
+    protocol: 2,
+    connectionName: spec.name,
+    disableClientInfo: true,
+    socketTimeout: spec.silenceMs,
+    connectTimeout: 5_000,
+    keepAlive: 10_000,
+  }) as const;
+
+/** Of one server; `node` says which one of a cluster. Its faults are reported under `connection`. */
+export function newClient(spec: ClientSpec, more: Queueing, node?: HostAndPort): Redis {
+  const options: RedisOptions = {
+    ...serverOf(spec.target, node),
+    ...common(spec),
+    lazyConnect: true,
+    retryStrategy: comeBack,
+    // A demoted master answers READONLY for ever: find the new one.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    ...more,
+  };
+  const client = new Redis({ ...options, replyMapping: 'legacy' });
+  client.on('error', (error: Error) => spec.faults.report('connection', faultKind(error), error.message));
+  client.on('ready', () => spec.faults.clear('connection'));
+  return client;
+}
+
+function serverOf(target: Target, node: HostAndPort | undefined): RedisOptions {
+  if (target.kind !== 'cluster') return target.options;
+  return { ...target.options.redisOptions, ...(node ?? target.nodes[0]) };
+}
+
+/** Faults of a node are reported under `node HOST:PORT`. `patienceMs`: how long a command looks for its node. */
+export function newCluster(spec: ClientSpec & { readonly target: ClusterTarget }, patienceMs: number): Cluster {
+  const { nodes, options } = spec.target;
+  const { faults } = spec;
+  const client = new Cluster(
+    nodes.map((node) => ({ ...node })),
+    {
+      ...options,
+      lazyConnect: true,
+      clusterRetryStrategy: comeBack,
+      maxRedirections: Math.ceil(patienceMs / redirectPauseMs),
+      retryDelayOnFailover: redirectPauseMs,
+      retryDelayOnClusterDown: redirectPauseMs,
+      retryDelayOnTryAgain: redirectPauseMs,
+      // While the nodes do not agree yet, two of them may point at each other.
+      retryDelayOnMoved: 10,
+      slotsRefreshInterval: mapAgeMs,
+      slotsRefreshTimeout: 2_000,
+      redisOptions: { ...options.redisOptions, ...common(spec), replyMapping: 'legacy' },
+    },
+  );
+  client.on('error', (error: Error) => faults.report('connection', faultKind(error), error.message));
+  client.on('ready', () => faults.clear('connection'));
+  client.on('node error', (error: Error, node: string) =>
+    faults.report(`node ${node}`, faultKind(error), `${node}: ${error.message}`),
+  );
+  client.on('+node', (node: Redis) => node.once('ready', () => faults.clear(`node ${nameOf(node)}`)));
+  return client;
+}
+
+const nameOf = ({ options: { host, port } }: Redis): string => `${host}:${port}`;
+
+/**
+ * Drops a client for good, in whatever state it is. Nobody may wait for it any more: while it reconnects, ioredis
+ * leaves its commands unsettled.
+ */
+export function abandon(client: Redis | Cluster): void {
+  if (client instanceof Redis) {
+    client.removeAllListeners();
+    client.on('connect', () => client.disconnect());
+  } else {
+    // It listens to itself as well.
+    for (const event of ['error', 'node error', 'ready', 'refresh']) client.removeAllListeners(event);
+  }
+  client.on('error', () => undefined);
+  client.disconnect();
+}
+
+/** `HOST:PORT` of the master that answers for the slot of `key`, as far as is known. */
+export const ownerOf = (cluster: Cluster, key: string): string | undefined =>
+  cluster.slots[new Command('GET', [key]).getSlot()]?.[0];
+
+/** The link to a node. Undefined: there is none just now. */
+export const linkTo = (cluster: Cluster, node: string): Redis | undefined =>
+  cluster.nodes('all').find((client) => nameOf(client) === node);
+
+export const hostAndPort = (node: string): HostAndPort => {
+  const colon = node.lastIndexOf(':');
+  return { host: node.slice(0, colon), port: Number(node.slice(colon + 1)) };
+};
+
+/** Every node that answers for slots, as `HOST:PORT`. */
+export function mastersOf(cluster: Cluster): ReadonlySet<string> {
+  const masters = new Set<string>();
+  let last: readonly string[] | undefined;
+  for (const nodes of cluster.slots) {
+    if (nodes === last || nodes?.[0] === undefined) continue;
+    masters.add(nodes[0]);
+    last = nodes;
+  }
+  return masters;
+}
