@@ -228,6 +228,7 @@ class RunningEngine implements Engine {
     if (bus !== undefined) return bus;
     return openBus(settings.bus, {
       ...busOptions(settings),
+      onDropped: (letters) => this.#observer({ kind: 'dlq_dropped', letters }),
       onFault: ({ kind: errorKind, message, over }) =>
         this.#observer(
           over === undefined

@@ -262,7 +262,11 @@ export interface BusOptions {
   readonly consumer?: string;
   /** Called for what goes wrong in the background: lost connection, lost group. */
   readonly onFault?: (fault: BusFault) => void;
+  /** Called for letters that this process dropped from a full DLQ whose policy is `dropOldest`. */
+  readonly onDropped?: (letters: readonly DroppedLetter[]) => void;
 }
+
+export type DroppedLetter = Pick<DeadLetter, 'id' | 'group' | 'eventId'>;
 
 export interface BusFault {
   /**

@@ -50,6 +50,8 @@ export class LogLines {
         return this.#breaker(signal);
       case 'dlq_full':
         return this.#dlqFull(signal);
+      case 'dlq_dropped':
+        return this.#dlqDropped(signal);
       case 'misbehaved':
         return this.#once('warn', `misbehaved ${signal.route.group}`, signal.what, { route: signal.route.group });
       case 'reloaded':
@@ -99,6 +101,18 @@ export class LogLines {
     const fields = { route: route.group, handler: route.handler, key, from, to, why, until: iso(until) };
     if (to === 'open') this.#log.warn(fields, `circuit open: ${why}`);
     else this.#log.info(fields, to === 'closed' ? 'circuit closed' : 'circuit half open: probing');
+  }
+
+  /** The last that is heard of them. */
+  #dlqDropped({ letters }: Of<'dlq_dropped'>): void {
+    const fields = {
+      route: letters[0]?.group,
+      letters: letters.map(({ id, eventId }) => ({ id, 'event.id': eventId })),
+    };
+    this.#log.warn(
+      fields,
+      `dropped ${letters.length} dead letters: there is no room for more, and the oldest go first`,
+    );
   }
 
   #dlqFull({ route, full }: Of<'dlq_full'>): void {

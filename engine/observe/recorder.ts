@@ -144,8 +144,9 @@ export class Recorder {
       case 'ingest':
         this.closed[closures.indexOf(signal.reason)] = signal.closed ? 1 : 0;
         return;
-      // The bus counts redrives, whoever makes them; the others are for people, not for numbers.
+      // The bus counts redrives and drops, whoever makes them; the others are for people, not for numbers.
       case 'redriven':
+      case 'dlq_dropped':
       case 'bus_recovered':
       case 'misbehaved':
       case 'route_started':

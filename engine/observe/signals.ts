@@ -1,4 +1,5 @@
 /** What happened, as data: a closed union. Metrics, logs and traces are subscribers; nobody else sees them. */
+import type { DroppedLetter } from '../bus/bus.ts';
 import type { BreakerState } from '../core/breaker.ts';
 import type { DeadReason } from '../core/delivery.ts';
 import type { Fault } from '../core/outcome.ts';
@@ -52,6 +53,8 @@ export type Signal =
       readonly why: string;
       readonly until: number | undefined;
     }
+  /** A full DLQ made room for younger letters. */
+  | { readonly kind: 'dlq_dropped'; readonly letters: readonly DroppedLetter[] }
   | { readonly kind: 'dlq_full'; readonly route: Route; readonly full: boolean }
   /** A handler that settled, threw or answered outside its delivery: late rejections, nonsense results. */
   | { readonly kind: 'misbehaved'; readonly route: Route; readonly what: string }

@@ -144,6 +144,7 @@ class RedisBus implements Bus {
       faults: this.#faults,
       journalMax: this.#journalMax(),
       deadLetter: spec.deadLetter,
+      onDropped: (letters) => this.#options.onDropped?.(letters),
       restore: () => this.#restore(membership, spec.group),
       onClose: () => {
         stopFollowing();

@@ -1,7 +1,7 @@
 /** One route's door to the bus: a consumer of its own on every stream of the group and on the streams of its retries. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EventFlowError } from '../../errors.ts';
-import type { Entry, Group, GroupStats, Reclaimed, SettleItem, SettleResult } from '../bus.ts';
+import type { DroppedLetter, Entry, Group, GroupStats, Reclaimed, SettleItem, SettleResult } from '../bus.ts';
 import type { Source } from './entry.ts';
 import { faultKind } from './faults.ts';
 import { readStats } from './group-stats.ts';
@@ -19,6 +19,7 @@ export interface GroupDeps extends IntakeDeps {
   readonly keys: Keys;
   readonly journalMax: number;
   readonly deadLetter: { readonly maxEntries: number; readonly onFull: 'pause' | 'dropOldest' };
+  readonly onDropped: (letters: readonly DroppedLetter[]) => void;
   /** Takes the group off the bus's books. */
   readonly onClose: () => void;
 }
@@ -163,7 +164,9 @@ export class RedisGroup implements Group {
       lettersElsewhere: settlement.hasLetters ? await this.#lettersElsewhere(settlement.stream) : 0,
     };
     const call = settlement.call(context, journal);
-    call.decode((await commands.eval(scripts.settle, call.keys, call.args)) as number[], results);
+    const reply = (await commands.eval(scripts.settle, call.keys, call.args)) as (number | string)[];
+    const dropped = call.decode(reply, results);
+    if (dropped.length > 0) this.#deps.onDropped(dropped);
   }
 
   /** The DLQ's limit is the route's, and its letters rest beside their streams. */

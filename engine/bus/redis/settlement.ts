@@ -1,8 +1,8 @@
 /** Settle items as arguments of `settle.lua`, and its reply as results. */
-import type { SettleItem, SettleResult } from '../bus.ts';
+import type { DroppedLetter, SettleItem, SettleResult } from '../bus.ts';
 import { type Slot, slotOf } from './entry.ts';
 import type { Keys, RouteKeys, StreamKeys } from './keys.ts';
-import { deadRecord, retryRecord } from './records.ts';
+import { deadRecord, letterId, letterOf, retryRecord } from './records.ts';
 
 export interface SettleContext {
   readonly keys: Keys;
@@ -19,8 +19,8 @@ export interface SettleContext {
 export interface SettleCall {
   readonly keys: readonly string[];
   readonly args: readonly (string | number)[];
-  /** Puts results into `results` at the places of their items. */
-  decode(reply: readonly number[], results: SettleResult[]): void;
+  /** Puts results into `results` at the places of their items; returns the letters that had to make room. */
+  decode(reply: readonly (number | string)[], results: SettleResult[]): readonly DroppedLetter[];
 }
 
 type Ack = Extract<SettleItem, { kind: 'ack' }>;
@@ -106,7 +106,11 @@ export class Settlement {
     this.#pushCounted(args, keys, context.keys);
     this.#pushRetries(args);
     this.#pushDeads(args);
-    return { keys, args, decode: (reply, results) => this.#decode(reply, results, oneByOne) };
+    return {
+      keys,
+      args,
+      decode: (reply, results) => this.#dropped(context.group, reply, this.#decode(reply, results, oneByOne)),
+    };
   }
 
   #addAck(item: Ack, place: number): void {
@@ -166,12 +170,13 @@ export class Settlement {
     }
   }
 
-  #decode(reply: readonly number[], results: SettleResult[], oneByOne: readonly boolean[]): void {
+  /** Returns how much of the reply is about the items. */
+  #decode(reply: readonly (number | string)[], results: SettleResult[], oneByOne: readonly boolean[]): number {
     let at = 0;
     let part = 0;
     for (const acks of this.#acks.values()) {
       if (oneByOne[part]) for (const place of acks.places) results[place] = answer(reply[at++]);
-      else spread(acks, reply[at++] ?? 0, results);
+      else spread(acks, Number(reply[at++] ?? 0), results);
       for (const slot of acks.slots) slot.settled = true;
       part += 1;
     }
@@ -179,10 +184,22 @@ export class Settlement {
       results[place] = answer(reply[at++]);
       if (results[place] === 'done') slotOf(item.entry).settled = true;
     }
+    return at;
+  }
+
+  #dropped(group: string, reply: readonly (number | string)[], from: number): readonly DroppedLetter[] {
+    const letters: DroppedLetter[] = [];
+    for (let at = from; at + 1 < reply.length; at += 2) {
+      const place = { stream: this.stream, group, member: String(reply[at]) };
+      const record = String(reply[at + 1]);
+      letters.push(record === '' ? { id: letterId(place), group, eventId: undefined } : letterOf(place, record));
+    }
+    return letters;
   }
 }
 
-const answer = (code: number | undefined): SettleResult => (code === 1 ? 'done' : code === 2 ? 'full' : 'fenced');
+const answer = (code: number | string | undefined): SettleResult =>
+  code === 1 ? 'done' : code === 2 ? 'full' : 'fenced';
 
 /**
  * One number for many acks. When it is short, which it practically never is for entries this fresh, the ones that were

@@ -7,6 +7,7 @@ import { EventFlowError } from '../../errors.ts';
 import type {
   Bus,
   BusOptions,
+  DroppedLetter,
   Durability,
   Group,
   GroupInfo,
@@ -116,6 +117,7 @@ class SqliteBus implements Bus {
       journal: this.#journal,
       group: await this.#registry.open(spec),
       policy: spec.deadLetter,
+      onDropped: (letters: readonly DroppedLetter[]) => this.#options.onDropped?.(letters),
     };
     const group = new SqliteGroup(parts);
     this.#groups.add(group);

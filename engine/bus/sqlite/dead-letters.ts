@@ -111,6 +111,8 @@ export class DeadLetters implements DeadLetterStore {
 
 const tests = { group: 'grp.name = ?', reason: 'dead.reason = ?', event: 'dead.event = ?', type: 'dead.type = ?' };
 
+export const letterName = (row: number): string => `d${row}`;
+
 /** Letters are `d1`, `d2` …; anything else is no letter of this bus. */
 const rowId = (id: string): number => (/^d[1-9]\d{0,14}$/.test(id) ? Number(id.slice(1)) : 0);
 
@@ -120,7 +122,7 @@ const letter = (row: DeadRow): DeadLetter => {
     ...words,
     eventId: words.eventId,
     eventType: words.eventType,
-    id: `d${row.id}`,
+    id: letterName(row.id),
     group: row.grp,
     stream: row.stream,
     body: givenText(row.body),

@@ -1,5 +1,5 @@
 /** One consumer's door to its group. */
-import type { Entry, Group, GroupSpec, Reclaimed, SettleItem, SettleResult } from '../bus.ts';
+import type { DroppedLetter, Entry, Group, GroupSpec, Reclaimed, SettleItem, SettleResult } from '../bus.ts';
 import type { Commits } from './commits.ts';
 import type { Database } from './database.ts';
 import type { Journal } from './journal.ts';
@@ -16,6 +16,7 @@ export interface GroupParts {
   readonly journal: Journal;
   readonly group: GroupState;
   readonly policy: GroupSpec['deadLetter'];
+  readonly onDropped: (letters: readonly DroppedLetter[]) => void;
 }
 
 export class SqliteGroup implements Group {

@@ -1,7 +1,8 @@
 /** Settling: a batch in one transaction, each item by its own rule of ownership. */
-import type { Entry, GroupSpec, SettleItem, SettleResult, Tally } from '../bus.ts';
+import type { DroppedLetter, Entry, GroupSpec, SettleItem, SettleResult, Tally } from '../bus.ts';
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
+import { letterName } from './dead-letters.ts';
 import type { Journal } from './journal.ts';
 import { isLater, storedText } from './rows.ts';
 import type { GroupState, Lease, State, StoredTotals } from './state.ts';
@@ -16,6 +17,7 @@ interface Batch {
   readonly totals: StoredTotals;
   /** Leases that ended; a rollback puts them back. */
   readonly ended: Lease[];
+  readonly dropped: DroppedLetter[];
 }
 
 export class Settler {
@@ -26,6 +28,7 @@ export class Settler {
   readonly #group: GroupState;
   readonly #holder: object;
   readonly #policy: GroupSpec['deadLetter'];
+  readonly #onDropped: (letters: readonly DroppedLetter[]) => void;
 
   constructor(parts: {
     readonly database: Database;
@@ -35,6 +38,7 @@ export class Settler {
     readonly group: GroupState;
     readonly holder: object;
     readonly policy: GroupSpec['deadLetter'];
+    readonly onDropped: (letters: readonly DroppedLetter[]) => void;
   }) {
     this.#database = parts.database;
     this.#commits = parts.commits;
@@ -43,6 +47,7 @@ export class Settler {
     this.#group = parts.group;
     this.#holder = parts.holder;
     this.#policy = parts.policy;
+    this.#onDropped = parts.onDropped;
   }
 
   settle(items: readonly SettleItem[], line: string | undefined): Promise<readonly SettleResult[]> {
@@ -62,7 +67,11 @@ export class Settler {
       Object.assign(this.#group.totals, before);
       for (const lease of ended) this.#group.pending.set(lease.id, lease);
     });
-    return { now: Date.now(), totals: this.#state.totals(this.#group, transaction), ended };
+    const dropped: DroppedLetter[] = [];
+    transaction.onCommit(() => {
+      if (dropped.length > 0) this.#onDropped(dropped);
+    });
+    return { now: Date.now(), totals: this.#state.totals(this.#group, transaction), ended, dropped };
   }
 
   #settleOne(item: SettleItem, batch: Batch): SettleResult {
@@ -135,15 +144,18 @@ export class Settler {
   }
 
   /** False: the DLQ is full and stays as it is. */
-  #makeRoom({ totals }: Batch): boolean {
+  #makeRoom({ totals, dropped }: Batch): boolean {
     const resting = totals.dead - totals.redriven - totals.discarded - totals.dropped;
     const excess = resting - this.#policy.maxEntries + 1;
     if (excess <= 0) return true;
     if (this.#policy.onFull === 'pause' || this.#policy.maxEntries === 0) return false;
-    const { changes } = this.#database
-      .sql('DELETE FROM dead WHERE id IN (SELECT id FROM dead WHERE grp = ? ORDER BY id LIMIT ?)')
-      .run(this.#group.id, excess);
-    totals.dropped += Number(changes);
+    const gone = this.#database
+      .sql('DELETE FROM dead WHERE id IN (SELECT id FROM dead WHERE grp = ? ORDER BY id LIMIT ?) RETURNING id, event')
+      .all(this.#group.id, excess) as unknown as { id: number; event: string | null }[];
+    for (const { id, event } of gone) {
+      dropped.push({ id: letterName(id), group: this.#group.name, eventId: event ?? undefined });
+    }
+    totals.dropped += gone.length;
     return true;
   }
 

@@ -1,5 +1,6 @@
 /** Dead letters: kept whole, found, sent again, removed by people, never evicted in silence. */
 import assert from 'node:assert/strict';
+import type { DroppedLetter, Entry } from '../../../engine/bus/bus.ts';
 import type { DeadLetter } from '../../../engine/core/delivery.ts';
 import {
   ack,
@@ -184,21 +185,40 @@ export function deadLetterScenarios(scenario: Scenario): void {
     assert.deepEqual(await peer.settle([dead(await readOne(peer))], undefined), ['done'], 'each group has its own DLQ');
   });
 
-  scenario('a full DLQ that drops its oldest keeps the newest and counts what it dropped', async (room) => {
-    const deadLetter = { retention: 3_600_000, maxEntries: 2, onFull: 'dropOldest' } as const;
-    const group = await room.group('p.r', ['a'], { deadLetter });
-    await room.publishMany('a', 5);
-    const entries = await read(group, 5);
-    const items = entries.map((entry, at) => dead(entry, { fingerprint: String(at) }));
-    assert.deepEqual(await group.settle(items, undefined), ['done', 'done', 'done', 'done', 'done']);
-    const letters = await room.bus.deadLetters.list({ limit: 10 });
-    assert.deepEqual(
-      letters.map(({ fingerprint }) => fingerprint),
-      ['4', '3'],
-    );
-    const stats = await group.stats();
-    assert.deepEqual([stats.dead, stats.totals.dead, stats.totals.dropped, residue(stats)], [2, 5, 3, 0]);
-  });
+  const dropped: DroppedLetter[] = [];
+  scenario(
+    'a full DLQ that drops its oldest keeps the newest, counts what it dropped and names it',
+    async (room) => {
+      const deadLetter = { retention: 3_600_000, maxEntries: 2, onFull: 'dropOldest' } as const;
+      const group = await room.group('p.r', ['a'], { deadLetter });
+      await room.publishMany('a', 6);
+      const entries = await read(group, 6);
+      const items = entries.map((entry, at) => dead(entry, { fingerprint: String(at), eventId: `e-${at}` }));
+      const done = await group.settle(items.slice(0, 2), undefined);
+      const kept = await room.bus.deadLetters.list({ limit: 10 });
+      const more = [ack(entries[5] as Entry), ...items.slice(2, 5)];
+      assert.deepEqual(
+        [...done, ...(await group.settle(more, undefined))],
+        more.map(() => 'done').concat('done', 'done'),
+      );
+      const letters = await room.bus.deadLetters.list({ limit: 10 });
+      assert.deepEqual(
+        letters.map(({ fingerprint }) => fingerprint),
+        ['4', '3'],
+      );
+      assert.deepEqual(
+        dropped.map(({ group: of, eventId }) => [of, eventId]),
+        [0, 1, 2].map((n) => ['p.r', `e-${n}`]),
+      );
+      assert.deepEqual(
+        dropped.slice(0, 2).map(({ id }) => id),
+        kept.map(({ id }) => id).toReversed(),
+      );
+      const stats = await group.stats();
+      assert.deepEqual([stats.dead, stats.totals.dead, stats.totals.dropped, residue(stats)], [2, 5, 3, 0]);
+    },
+    { onDropped: (letters) => dropped.push(...letters) },
+  );
 
   scenario('letters past their retention leave with a trim, counted as dropped', async (room) => {
     const deadLetter = { retention: 300, maxEntries: 10, onFull: 'pause' } as const;

@@ -11,6 +11,7 @@
 --       deads    source, id, origin, record
 -- Returns a flat list: per ack part the number acked ('all') or 1 | 0 per id ('each'); per counted, retry: 1 | 0;
 --       per dead: 1 | 0 | 2 (full). 0 means that the entry is not ours any more, or settled before.
+--       Then letter and record of each letter that was dropped to make room.
 local call = redis.call
 local group, me = ARGV[1], ARGV[2]
 local at, out = 8, {}
@@ -92,13 +93,18 @@ for _ = 1, retries do
   at = at + 5
 end
 
+local dropped = {}
 local function makeRoom()
   local most, others = tonumber(ARGV[5]), tonumber(ARGV[6])
   local excess = call('ZCARD', KEYS[7]) + others + 1 - most
   if excess <= 0 then return true end
   if ARGV[7] == 'pause' then return false end
   local oldest = call('ZPOPMIN', KEYS[7], excess)
-  for i = 1, #oldest, 2 do call('HDEL', KEYS[8], oldest[i]) end
+  for i = 1, #oldest, 2 do
+    dropped[#dropped + 1] = oldest[i]
+    dropped[#dropped + 1] = call('HGET', KEYS[8], oldest[i]) or ''
+    call('HDEL', KEYS[8], oldest[i])
+  end
   count('dropped', #oldest / 2)
   return true
 end
@@ -121,6 +127,7 @@ for _ = 1, deads do
   at = at + 4
 end
 
+for i = 1, #dropped do out[#out + 1] = dropped[i] end
 for field, by in pairs(totals) do call('HINCRBY', KEYS[3], field, by) end
 if ARGV[3] ~= '' then call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[4], '*', 'g', group, 'l', ARGV[3]) end
 return out
