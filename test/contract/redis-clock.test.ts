@@ -10,7 +10,7 @@ const hour = 3_600_000;
 
 /** A server whose clock shows `now()`. */
 const server = (now: () => number) => ({
-  call: async () => [String(Math.floor(now() / 1_000)), String(Math.round((now() % 1_000) * 1_000))],
+  ask: async () => [[String(Math.floor(now() / 1_000)), String(Math.round((now() % 1_000) * 1_000))]],
 });
 
 const steady = (): number => performance.timeOrigin + performance.now();

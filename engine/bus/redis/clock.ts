@@ -10,13 +10,13 @@ const measureMs = 10_000;
 const stepMs = 1_000;
 
 export class ServerClock {
-  readonly #commands: Pick<Connection, 'call'>;
+  readonly #commands: Pick<Connection, 'ask'>;
   readonly #faults: FaultLog;
   #offset: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(commands: Pick<Connection, 'call'>, faults: FaultLog) {
+  constructor(commands: Pick<Connection, 'ask'>, faults: FaultLog) {
     this.#commands = commands;
     this.#faults = faults;
   }
@@ -38,9 +38,10 @@ export class ServerClock {
   /** The server answered somewhere between asking and hearing: the middle errs by half the trip at most. */
   async #measure(): Promise<void> {
     const asked = performance.now();
-    const [seconds, micros] = (await this.#commands.call('TIME', [])) as [string, string];
+    const answers = (await this.#commands.ask('TIME', [])) as readonly (readonly [string, string])[];
     const heard = performance.now();
-    const offset = Number(seconds) * 1000 + Number(micros) / 1000 - (asked + heard) / 2;
+    const offset =
+      middle(answers.map(([seconds, micros]) => Number(seconds) * 1000 + Number(micros) / 1000)) - (asked + heard) / 2;
     const step = offset - (this.#offset ?? offset);
     this.#offset = offset;
     if (Math.abs(step) - (heard - asked) > stepMs) this.#stepped(step);
@@ -50,12 +51,10 @@ export class ServerClock {
   #stepped(ms: number): void {
     const by = `${(Math.abs(ms) / 1000).toFixed(1)} s`;
     const [where, when] = ms < 0 ? ['back', 'later'] : ['forward', 'sooner'];
-    this.#faults.report(
-      'clock',
+    this.#faults.event(
       'clock',
       `expected the clock of Redis to go on evenly, it stepped ${where} by ${by}: retries that wait come by so much ${when}; let the server's clock be slewed, not stepped`,
     );
-    this.#faults.clear('clock');
   }
 
   #later(): void {
@@ -70,3 +69,6 @@ export class ServerClock {
     this.#timer.unref();
   }
 }
+
+/** The masters of a cluster do not agree to the millisecond; one whose clock is wrong must not decide. */
+const middle = (times: readonly number[]): number => [...times].sort((a, b) => a - b)[times.length >> 1] ?? Date.now();

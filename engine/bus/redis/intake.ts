@@ -59,6 +59,7 @@ export class Intake {
 
   async read(limit: number, signal: AbortSignal): Promise<readonly Entry[]> {
     clearTimeout(this.#unread);
+    if (signal.aborted) await this.#endFlights();
     if (this.#waiting.length > 0 || signal.aborted) return await this.#handOut(limit);
     this.#depart(limit);
     await this.#landing(signal);
@@ -84,11 +85,14 @@ export class Intake {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#unread);
-    if (this.#flights.size > 0) {
-      this.#interrupt();
-      await Promise.race([Promise.all([...this.#flights.values()]), sleep(2 * pauseAfterFault)]);
-    }
+    await this.#endFlights();
     this.#deps.feeds.close();
+  }
+
+  async #endFlights(): Promise<void> {
+    if (this.#flights.size === 0) return;
+    this.#interrupt();
+    await Promise.race([Promise.all([...this.#flights.values()]), sleep(2 * pauseAfterFault)]);
   }
 
   #depart(limit: number): void {
