@@ -78,6 +78,8 @@ export class Stage implements Run {
   readonly durability: Durability;
   /** Of the pipelines. */
   readonly folder: string;
+  /** The pipeline that it began with. */
+  readonly text: string;
   readonly store: Store;
   readonly main: Service;
   /** A second route on the same events, whose service never fails: what the fault must not touch. */
@@ -87,7 +89,6 @@ export class Stage implements Run {
   readonly everStarted: EngineChild[] = [];
   readonly publisher = new Publisher(() => this.running.map(({ ingest }) => ingest));
   readonly surroundings: Surroundings | undefined;
-  readonly #text: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #remove: () => Promise<void>;
 
@@ -106,7 +107,7 @@ export class Stage implements Run {
     this.#remove = () => folder.remove();
     this.store = store;
     [this.main, this.other] = services;
-    this.#text = text;
+    this.text = text;
     this.#env = env;
     this.surroundings = surroundings;
   }
@@ -192,12 +193,6 @@ export class Stage implements Run {
   /** What the engines said, all of them, in lines of JSON. */
   get lines(): readonly Readonly<Record<string, unknown>>[] {
     return this.everStarted.flatMap(({ lines }) => lines);
-  }
-
-  /** Writes the pipeline again, changed so that its `main` route is another one, or broken. */
-  async edit(n: number, broken: boolean): Promise<void> {
-    const text = this.#text.replace('/main"', `/main?edit=${n}"`);
-    await this.write(broken ? text.replace('handler: webhook', 'handler: webhok') : text);
   }
 
   /** Puts another pipeline in the place of this one, at once. */
