@@ -55,7 +55,7 @@ export class TestSentinel {
           return await start({ config, args: ['--sentinel'] });
         }),
       );
-      const made = new TestSentinel([master, ...replicas], sentinels, folder.remove);
+      const made = new TestSentinel([master, ...replicas], sentinels, () => folder.remove());
       await eventually('the sentinels to know each other and the replicas', () => made.#complete(), 30_000);
       return made;
     } catch (error) {

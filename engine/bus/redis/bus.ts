@@ -24,6 +24,7 @@ import { ServerClock } from './clock.ts';
 import { Connection, type ConnectionSpec } from './connection.ts';
 import { RedisDeadLetters } from './dead-letters.ts';
 import { checkDurability } from './durability.ts';
+import { FailoverWatch } from './failover.ts';
 import { FaultLog, faultKind } from './faults.ts';
 import { Feeds } from './feed.ts';
 import { RedisGroup } from './group.ts';
@@ -48,7 +49,7 @@ const defaults = {
 } as const;
 
 /**
- * Opens the bus at `redis://[user:password@]host:port/db` or `rediss://…`.
+ * Opens the bus at one of the URLs of `parseTarget`.
  * Rejects with EF5001 when nobody answers there, EF5003 for another URL, EF5013 for a server before 7.0.
  */
 export async function openRedisBus(url: string, options: BusOptions): Promise<Bus> {
@@ -70,6 +71,7 @@ class RedisBus implements Bus {
   readonly #target: Target;
   readonly #name: string;
   readonly #faults: FaultLog;
+  readonly #failover: FailoverWatch | undefined;
   readonly #keys: Keys;
   readonly #commands: Connection;
   readonly #publishing: Connection;
@@ -87,6 +89,7 @@ class RedisBus implements Bus {
     this.#options = options;
     this.#name = options.consumer ?? `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
     this.#faults = new FaultLog(options.onFault);
+    this.#failover = target.kind === 'sentinel' ? new FailoverWatch(target, this.#faults) : undefined;
     this.#keys = new Keys(options.prefix ?? defaults.prefix);
     this.#commands = new Connection(this.#connectionSpec('commands', commandDeadlineMs, 5_000));
     this.#publishing = new Connection(this.#connectionSpec('publisher', publishDeadlineMs, 3_000));
@@ -130,6 +133,7 @@ class RedisBus implements Bus {
       target: this.#target,
       name: `eventflow:${spec.group}`,
       faults: this.#faults,
+      failover: this.#failover,
       commands: this.#commands,
       group: spec.group,
       consumer,
@@ -224,13 +228,21 @@ class RedisBus implements Bus {
     await Promise.allSettled([...this.#groups].map((group) => group.close()));
     this.#registry.close();
     this.#clock.close();
+    this.#failover?.close();
     this.#faults.close();
     this.#publishing.close();
     this.#commands.close();
   }
 
   #connectionSpec(name: string, deadlineMs: number, silenceMs: number): ConnectionSpec {
-    return { target: this.#target, name: `eventflow:${name}`, faults: this.#faults, deadlineMs, silenceMs };
+    return {
+      target: this.#target,
+      name: `eventflow:${name}`,
+      faults: this.#faults,
+      failover: this.#failover,
+      deadlineMs,
+      silenceMs,
+    };
   }
 
   /** 0: nothing is written. */

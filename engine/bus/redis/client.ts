@@ -7,6 +7,7 @@
  * the slot then, so everything sent must bear repetition, as it must for one server.
  */
 import { Cluster, Command, type CommonRedisOptions, Redis, type RedisOptions } from 'ioredis';
+import type { FailoverWatch } from './failover.ts';
 import { type FaultLog, faultKind } from './faults.ts';
 import type { ClusterTarget, Target } from './target.ts';
 import type { HostAndPort } from './url.ts';
@@ -17,6 +18,8 @@ export interface ClientSpec {
   readonly faults: FaultLog;
   /** Longest silence of the server while an answer is due, ms. */
   readonly silenceMs: number;
+  /** Where Sentinel names the master. */
+  readonly failover?: FailoverWatch | undefined;
 }
 
 type Queueing = Required<Pick<CommonRedisOptions, 'enableOfflineQueue' | 'maxRetriesPerRequest'>>;
@@ -53,7 +56,25 @@ export function newClient(spec: ClientSpec, more: Queueing, node?: HostAndPort):
   const client = new Redis({ ...options, replyMapping: 'legacy' });
   client.on('error', (error: Error) => spec.faults.report('connection', faultKind(error), error.message));
   client.on('ready', () => spec.faults.clear('connection'));
+  spec.failover?.watch(client);
   return client;
+}
+
+/**
+ * The first connect, which rejects when nobody is there now. A client whose sentinels name no master goes on asking, and
+ * by itself would neither resolve nor reject.
+ */
+export function connectOnce(client: Redis | Cluster): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = ({ message }: Error): void => {
+      if (!message.startsWith('All sentinels')) return;
+      const last = /Last error: (.*)$/s.exec(message)?.[1] ?? 'they know none of this name';
+      reject(new Error(`no sentinel names a master: ${last}`));
+    };
+    client.on('error', onError);
+    const connected = client.connect().finally(() => client.off('error', onError));
+    connected.then(() => resolve(), reject);
+  });
 }
 
 function serverOf(target: Target, node: HostAndPort | undefined): RedisOptions {

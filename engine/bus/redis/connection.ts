@@ -11,6 +11,7 @@ import { EventFlowError } from '../../errors.ts';
 import {
   abandon,
   type ClientSpec,
+  connectOnce,
   linkTo,
   mastersOf,
   newClient,
@@ -68,9 +69,10 @@ export class Connection {
     this.#client.on('error', note);
     this.#client.on('node error', note);
     try {
-      await this.#client.connect();
+      await connectOnce(this.#client);
     } catch (error) {
-      throw this.#unreachable(reason ?? (error as Error));
+      const own = error as Error;
+      throw this.#unreachable(own.message.startsWith('no sentinel') ? own : (reason ?? own));
     } finally {
       this.#client.off('error', note);
       this.#client.off('node error', note);

@@ -8,7 +8,7 @@
  */
 import type { Socket } from 'node:net';
 import { Command, type Redis } from 'ioredis';
-import { abandon, type ClientSpec, hostAndPort, newClient } from './client.ts';
+import { abandon, type ClientSpec, connectOnce, hostAndPort, newClient } from './client.ts';
 import type { Connection } from './connection.ts';
 import type { StreamReply } from './read-reply.ts';
 import { Tap } from './tap.ts';
@@ -42,7 +42,7 @@ export class Reader {
 
   /** Connects; resolves when the server is ready or the first try failed, since the client goes on trying. */
   async connect(): Promise<void> {
-    await this.#client.connect().catch(() => undefined);
+    await connectOnce(this.#client).catch(() => undefined);
   }
 
   /**
