@@ -64,7 +64,7 @@ export const busOption = (): Option =>
   valued(
     '--bus <url>',
     'EVENTFLOW_BUS',
-    'sqlite:PATH, sqlite::memory: or redis://HOST:PORT/DB (default: sqlite:.eventflow/bus.db)',
+    'sqlite:PATH, redis://HOST:PORT/DB, redis+sentinel://…, redis+cluster://… (default: sqlite:.eventflow/bus.db)',
   );
 
 export const pipelinesOption = (): Option =>

@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly define: DefineC
   schema: () => import('./schema.ts'),
   generate: () => import('./generate.ts'),
   plugins: () => import('./plugins.ts'),
+  redis: () => import('./redis.ts'),
   explain: () => import('./explain.ts'),
 };
 
