@@ -49,3 +49,14 @@ export async function refusals(adminUrl: string): Promise<readonly string[]> {
     client.disconnect();
   }
 }
+
+/** Every command that was called on the server since it started, by whomever, as ACL rules name it. */
+export async function commandsUsed(adminUrl: string): Promise<ReadonlySet<string>> {
+  const client = new Redis(adminUrl);
+  try {
+    const stats = await client.info('commandstats');
+    return new Set(Array.from(stats.matchAll(/^cmdstat_([^:]+):/gm), ([, command = '']) => command));
+  } finally {
+    client.disconnect();
+  }
+}
