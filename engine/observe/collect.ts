@@ -7,7 +7,7 @@ import { lagSamples } from './lag.ts';
 import { busErrorKinds, closures, type Recorder, reloadResults } from './recorder.ts';
 import { attemptSlots, circuitStates, type HistogramCells, type RouteSeries, statuses } from './series.ts';
 import type { RouteGauges } from './signals.ts';
-import { type MetricName, metricOf } from './table.ts';
+import { type MetricName, metricOf, other } from './table.ts';
 
 /** `shared` is the same object at every scrape, so its text is made once. */
 export interface Sample {
@@ -147,6 +147,8 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
   eventflow_pending_entries: perGroup((stats) => stats.pending),
   eventflow_pending_oldest_seconds: perGroup((stats) => stats.pendingOldestMs / 1_000),
   eventflow_reclaimed_total: perRoute((series) => series.reclaimed),
+  eventflow_misbehaved_total: perRoute((series) => series.misbehaved),
+  eventflow_leaked_handlers: perRoute((series, view) => view.gauges.get(series.group)?.leaked ?? 0),
   eventflow_fenced_total: perRoute((series) => series.fenced),
   eventflow_lost_total: perRoute((series) => series.lost),
   eventflow_conservation_residue: perGroup(provenResidue),
@@ -187,6 +189,11 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
   eventflow_ingest_closed: ({ recorder }) => cells(none, 'reason', closures, recorder.closed),
   eventflow_plugin_info: ({ plugins }) =>
     plugins.map(({ name, version }) => ({ labels: { plugin: name, version }, value: 1 })),
+  eventflow_late_errors_total: ({ plugins, recorder: { lateErrors } }) =>
+    [...new Set([...plugins.map(({ name }) => name), other])].map((plugin) => ({
+      labels: { plugin },
+      value: lateErrors.get(plugin) ?? 0,
+    })),
   eventflow_build_info: ({ version }) => [{ labels: { version, node: process.versions.node }, value: 1 }],
   eventflow_series_dropped_total: single(({ recorder }) => recorder.budget.refused),
 };

@@ -54,6 +54,13 @@ export class LogLines {
         return this.#dlqDropped(signal);
       case 'misbehaved':
         return this.#once('warn', `misbehaved ${signal.route.group}`, signal.what, { route: signal.route.group });
+      case 'leaking':
+        return this.#log.error(
+          { route: signal.route.group, handler: signal.route.handler, count: signal.count },
+          `${signal.count} handlers ignore their abort and still run: they hold memory until the engine is started again. Give delivery.signal to what the handler waits for`,
+        );
+      case 'late_error':
+        return this.#lateError(signal);
       case 'reloaded':
         return this.#reloaded(signal);
       case 'swapped': // A number for the metrics; the reload itself is told.
@@ -78,6 +85,12 @@ export class LogLines {
     const repeated = this.#repeats.changed(topic, message);
     if (repeated === undefined) return;
     this.#log[level](repeated === 0 ? fields : { ...fields, repeatedBefore: repeated }, message);
+  }
+
+  #lateError({ plugin, how, message }: Of<'late_error'>): void {
+    const words = how === 'rejection' ? 'left a promise that was rejected' : 'threw where nobody catches';
+    const said = `a plugin ${words}, after its delivery was over: ${message}`;
+    this.#once('error', `late_error ${plugin}`, said, { plugin });
   }
 
   #dead({ route, eventId, eventType, reason, attempts, fault }: Of<'dead_lettered'>): void {

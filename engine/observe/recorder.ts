@@ -54,6 +54,8 @@ export class Recorder {
   /** By group; what is here is exported. */
   routes: ReadonlyMap<string, RouteSeries> = new Map();
   published: ReadonlyMap<string, PublishedSeries>;
+  /** By plugin. */
+  readonly lateErrors = new Map<string, number>();
   config: ConfigState | undefined;
   lastReloadOk = false;
   /** ms since the epoch; 0: never. */
@@ -113,6 +115,11 @@ export class Recorder {
       case 'unmatched':
         this.series(signal.route).unmatched += signal.count;
         return;
+      case 'misbehaved':
+        this.series(signal.route).misbehaved++;
+        return;
+      case 'late_error':
+        return this.#lateError(signal.plugin ?? other);
       case 'reclaimed':
         this.series(signal.route).reclaimed += signal.count;
         return;
@@ -148,7 +155,7 @@ export class Recorder {
       case 'redriven':
       case 'dlq_dropped':
       case 'bus_recovered':
-      case 'misbehaved':
+      case 'leaking':
       case 'route_started':
       case 'route_stopped':
         return;
@@ -198,6 +205,10 @@ export class Recorder {
     addTo(this.reloads, reloadResults.indexOf(result));
     this.lastReloadOk = result !== 'rejected';
     if (this.lastReloadOk) this.lastGoodReloadAt = this.#now();
+  }
+
+  #lateError(plugin: string): void {
+    this.lateErrors.set(plugin, (this.lateErrors.get(plugin) ?? 0) + 1);
   }
 
   #busError(kind: string): void {

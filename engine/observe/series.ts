@@ -98,6 +98,7 @@ export class RouteSeries {
   unmatched = 0;
   reclaimed = 0;
   fenced = 0;
+  misbehaved = 0;
   lost = 0;
   /** Streams whose lag has series of its own, and the most that were ever folded into one. */
   readonly streams = new Set<string>();
@@ -130,4 +131,4 @@ export class RouteSeries {
 
 /** Series that a route makes beside those of its event types; the streams of its lag are limited on their own. */
 export const seriesPerRoute =
-  latencyBuckets.length + 3 + attemptSlots.length + deadReasons.length + circuitStates.length ** 2 + 22;
+  latencyBuckets.length + 3 + attemptSlots.length + deadReasons.length + circuitStates.length ** 2 + 24;

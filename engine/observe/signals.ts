@@ -58,6 +58,15 @@ export type Signal =
   | { readonly kind: 'dlq_full'; readonly route: Route; readonly full: boolean }
   /** A handler that settled, threw or answered outside its delivery: late rejections, nonsense results. */
   | { readonly kind: 'misbehaved'; readonly route: Route; readonly what: string }
+  /** So many handlers of a route ended for the engine, at their timeout and grace, and still run. Told at 10, 100, … */
+  | { readonly kind: 'leaking'; readonly route: Route; readonly count: number }
+  /** Nobody caught it, and its delivery is over. `plugin` undefined: of one that is not known. */
+  | {
+      readonly kind: 'late_error';
+      readonly plugin: string | undefined;
+      readonly how: 'rejection' | 'exception';
+      readonly message: string;
+    }
   | { readonly kind: 'route_started' | 'route_stopped'; readonly route: Route }
   | {
       readonly kind: 'reloaded';
@@ -110,6 +119,8 @@ export interface RouteGauges {
   readonly route: Route;
   /** Handlers running now. */
   readonly inFlight: number;
+  /** Handlers that were given up after their timeout and grace, and have not ended yet. */
+  readonly leaked: number;
   /** Handed out to this process, waiting for a free slot. */
   readonly queued: number;
   /** True while the breaker or a full DLQ keeps the route from reading. */

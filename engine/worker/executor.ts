@@ -36,6 +36,11 @@ export interface ExecutorDeps {
   /** Exactly once per delivery that ran. */
   readonly onOutcome: (delivery: RunningDelivery, outcome: Outcome, endedAt: number) => void;
   readonly onMisbehaviour: (what: string) => void;
+  /** One more handler was given up and still runs; `count` of them do now. */
+  readonly onLeak: (count: number) => void;
+  /** Gets `number` when a handler starts: read by whoever watches a loop that is stuck. */
+  readonly lastStarted: Int32Array;
+  readonly number: number;
   /** For the words of handlers and targets, which end up in dead letters and in the journal. */
   readonly mask?: Mask | undefined;
 }
@@ -47,6 +52,7 @@ export class Executor {
   #deps: ExecutorDeps;
   /** In no order; each knows its place. A Map costs twice: its tables, made anew all the time, keep old deliveries alive. */
   #running: RunningDelivery[] = [];
+  #leaked = 0;
   #timer: Timer | undefined;
 
   constructor(deps: ExecutorDeps) {
@@ -55,6 +61,16 @@ export class Executor {
 
   get inFlight(): number {
     return this.#running.length;
+  }
+
+  /** Handlers that were given up and have not ended yet. */
+  get leaked(): number {
+    return this.#leaked;
+  }
+
+  /** Some of the events whose handlers run. */
+  sample(count: number): string[] {
+    return this.#running.slice(0, count).map(({ event }) => event.id);
   }
 
   entries(): Entry[] {
@@ -90,6 +106,7 @@ export class Executor {
     const delivery = new RunningDelivery(entry, event, route.group, log, now(), period, probe);
     delivery.place = this.#running.push(delivery) - 1;
     if (this.#timer === undefined) this.#arm(route.timeout);
+    this.#deps.lastStarted[0] = this.#deps.number;
     try {
       const answer = handler.handle(event, delivery);
       if (isThenable(answer))
@@ -137,16 +154,30 @@ export class Executor {
   }
 
   #threw(delivery: RunningDelivery, reason: unknown): void {
-    if (delivery.timedOut) return this.#end(delivery, timeoutOutcome(this.#deps.route.timeout));
+    if (delivery.timedOutAt !== undefined) return this.#end(delivery, timeoutOutcome(this.#deps.route.timeout));
     this.#end(delivery, failedOutcome(reason, this.#deps.mask));
   }
 
   #end(delivery: RunningDelivery, outcome: Outcome): void {
-    if (!delivery.live)
-      return this.#deps.onMisbehaviour('expected the handler to end before its timeout and grace, it ended later');
+    if (!delivery.live) return this.#endLate(delivery);
     delivery.live = false;
     this.#remove(delivery);
     this.#deps.onOutcome(delivery, outcome, this.#deps.now());
+  }
+
+  #endLate(delivery: RunningDelivery): void {
+    if (!delivery.leaked) return;
+    delivery.leaked = false;
+    this.#leaked -= 1;
+  }
+
+  #giveUp(delivery: RunningDelivery): void {
+    const { route, onMisbehaviour, onLeak } = this.#deps;
+    delivery.leaked = true;
+    this.#leaked += 1;
+    onMisbehaviour(`expected the handler to end within ${grace} ms of its abort, it still runs`);
+    onLeak(this.#leaked);
+    this.#end(delivery, timeoutOutcome(route.timeout));
   }
 
   /** The last one takes its place. */
@@ -166,11 +197,11 @@ export class Executor {
     const now = this.#deps.now();
     const { timeout } = this.#deps.route;
     for (const delivery of [...this.#running]) {
-      const age = now - delivery.startedAt;
-      if (age < timeout) continue;
-      if (age >= timeout + grace) this.#end(delivery, timeoutOutcome(timeout));
-      else if (!delivery.timedOut) {
-        delivery.timedOut = true;
+      if (now < this.#deadline(delivery)) continue;
+      if (delivery.timedOutAt !== undefined) this.#giveUp(delivery);
+      else {
+        // The grace begins here: a process that was stopped for long finds all of its handlers late, and none was told.
+        delivery.timedOutAt = now;
         delivery.abort(new Error(`expected the handler to end within ${timeout} ms`));
       }
     }
@@ -178,12 +209,15 @@ export class Executor {
     if (next !== undefined) this.#arm(next - now);
   }
 
+  #deadline({ startedAt, timedOutAt }: RunningDelivery): number {
+    return timedOutAt === undefined ? startedAt + this.#deps.route.timeout : timedOutAt + grace;
+  }
+
   /** The soonest end of a timeout, or of the grace after it. */
   #nextDeadline(): number | undefined {
-    const { timeout } = this.#deps.route;
     let soonest: number | undefined;
     for (const delivery of this.#running) {
-      const at = delivery.startedAt + timeout + (delivery.timedOut ? grace : 0);
+      const at = this.#deadline(delivery);
       soonest = soonest === undefined ? at : Math.min(soonest, at);
     }
     return soonest;

@@ -24,6 +24,8 @@ export interface RouteTableDeps {
   readonly leaseMs: number;
   readonly random: () => number;
   readonly timers: Timers;
+  /** Gets the number of the route whose handler was started last [nobody looks]. */
+  readonly lastStarted?: Int32Array;
   /** Takes secrets out of what handlers and targets say. */
   readonly mask?: Mask;
 }
@@ -50,6 +52,9 @@ export class RouteTable {
   #workers = new Map<string, Worker>();
   #breakers: BreakerBoard;
   #suspects: SuspectLane;
+  #lastStarted: Int32Array;
+  #numbers = new Map<string, number>();
+  #names = new Map<number, string>();
   #draining = new Set<Promise<void>>();
   #generation: Pick<Generation, 'eventTypes'> = { eventTypes: new Map() };
 
@@ -57,7 +62,18 @@ export class RouteTable {
     this.#deps = deps;
     const { bus, observer, timers } = deps;
     this.#suspects = new SuspectLane(timers);
+    this.#lastStarted = deps.lastStarted ?? new Int32Array(1);
     this.#breakers = new BreakerBoard({ store: bus.breakers, now: () => bus.now(), timers, observer });
+  }
+
+  /** The number that each route writes into `lastStarted`; the same for all lives of a group. */
+  get numbers(): ReadonlyMap<number, string> {
+    return this.#names;
+  }
+
+  /** Some of the deliveries that run, of each route. */
+  running(): { readonly route: string; readonly event: string }[] {
+    return [...this.#workers].flatMap(([route, worker]) => worker.running(3).map((event) => ({ route, event })));
   }
 
   gauges(): RouteGauges[] {
@@ -123,6 +139,8 @@ export class RouteTable {
       eventTypes: () => this.#generation.eventTypes,
       breakers: this.#breakers,
       suspects: this.#suspects,
+      lastStarted: this.#lastStarted,
+      number: this.#numberOf(route.group),
       observer,
       random,
       timers,
@@ -130,6 +148,13 @@ export class RouteTable {
       leaseMs,
       mask,
     });
+  }
+
+  #numberOf(group: string): number {
+    const number = this.#numbers.get(group) ?? this.#numbers.size + 1;
+    this.#numbers.set(group, number);
+    this.#names.set(number, group);
+    return number;
   }
 
   #retire(group: string, drainMs: number): void {

@@ -20,7 +20,10 @@ export class RunningDelivery implements Delivery {
   live = true;
   /** Among the running ones; the executor's. */
   place = 0;
-  timedOut = false;
+  /** When it was aborted for its timeout, ms of the bus's clock. */
+  timedOutAt: number | undefined;
+  /** It was given up and its handler still runs. */
+  leaked = false;
   tallies: Tally[] | undefined;
   // Made on first use: most handlers of quick routes never look at the signal, and a controller is not free.
   #controller: AbortController | undefined;

@@ -41,6 +41,9 @@ export interface WorkerDeps {
   readonly eventTypes: () => ReadonlyMap<string, EventTypeRule>;
   readonly breakers: BreakerBoard;
   readonly suspects: SuspectLane;
+  /** Gets `number` when a handler of this route starts. */
+  readonly lastStarted: Int32Array;
+  readonly number: number;
   readonly observer: Observer;
   readonly random: () => number;
   readonly timers: Timers;
@@ -51,6 +54,9 @@ export interface WorkerDeps {
   /** Takes secrets out of what handlers and targets say [says it as it is]. */
   readonly mask?: Mask | undefined;
 }
+
+/** 10, 100, 1,000 … */
+const isRound = (count: number): boolean => count >= 10 && Number.isInteger(Math.log10(count));
 
 type Verdict = Parameters<ConsumerDeps['judge']>[1];
 
@@ -94,6 +100,11 @@ export class Worker {
       eventTypes: deps.eventTypes,
       onOutcome: (delivery, outcome, endedAt) => this.#ended(delivery, outcome, endedAt),
       onMisbehaviour: (what) => deps.observer({ kind: 'misbehaved', route, what }),
+      onLeak: (count) => {
+        if (isRound(count)) deps.observer({ kind: 'leaking', route, count });
+      },
+      lastStarted: deps.lastStarted,
+      number: deps.number,
     });
     this.#settler = new Settler({
       group,
@@ -151,10 +162,16 @@ export class Worker {
     this.#deps.observer({ kind: 'route_started', route: this.route });
   }
 
+  /** Ids of some events whose handlers run. */
+  running(count: number): readonly string[] {
+    return this.#executor.sample(count);
+  }
+
   gauges(): RouteGauges {
     return {
       route: this.route,
       inFlight: this.#executor.inFlight,
+      leaked: this.#executor.leaked,
       queued: this.#consumer.queued,
       held: this.#consumer.held,
       breaker: this.#breaker?.gate.state ?? closedBreaker(0),

@@ -122,6 +122,7 @@ export function fakeBus(groupStats: (group: string) => Promise<GroupStats | unde
 export const gaugesOf = (one: Route, more: Partial<RouteGauges> = {}): RouteGauges => ({
   route: one,
   inFlight: 0,
+  leaked: 0,
   queued: 0,
   held: false,
   breaker: closedBreaker(0),

@@ -69,6 +69,8 @@ export async function startWorker(options: BenchOptions): Promise<Bench> {
     eventTypes: () => options.eventTypes ?? new Map(),
     breakers,
     suspects: new SuspectLane(realTimers),
+    lastStarted: new Int32Array(1),
+    number: 1,
     observer,
     random: Math.random,
     timers: realTimers,

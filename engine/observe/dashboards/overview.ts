@@ -147,6 +147,8 @@ const trouble = (): Row => ({
     rateByRoute('eventflow_circuit_opened_total'),
     rateByRoute('eventflow_reclaimed_total'),
     rateByRoute('eventflow_fenced_total'),
+    rateByRoute('eventflow_misbehaved_total'),
+    levelByRoute('eventflow_leaked_handlers'),
     levelByRoute('eventflow_conservation_residue', { signed: true }),
   ],
 });
@@ -170,6 +172,9 @@ const bus = (): Row => ({
     ofEngine('eventflow_bus_fill_ratio'),
     graph('eventflow_ingest_closed', [
       { expr: highest('eventflow_ingest_closed', ['instance', 'reason'], engines), legend: '{{instance}} {{reason}}' },
+    ]),
+    graph('eventflow_late_errors_total', [
+      { expr: rate('eventflow_late_errors_total', ['plugin'], engines), legend: '{{plugin}}' },
     ]),
     graph('eventflow_config_reloads_total', [
       { expr: rate('eventflow_config_reloads_total', ['result'], engines), legend: '{{result}}' },

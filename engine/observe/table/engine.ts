@@ -137,6 +137,16 @@ export const engineMetrics = [
     alerts: [],
   },
   {
+    name: 'eventflow_late_errors_total',
+    type: 'counter',
+    help: 'Errors of a plugin that nobody caught, after the delivery was over: rejected promises, timers that throw.',
+    labels: ['plugin'],
+    unit: 'short',
+    scope: 'engine',
+    panel: 'Late errors of plugins',
+    alerts: [],
+  },
+  {
     name: 'eventflow_build_info',
     type: 'gauge',
     help: 'Always 1; the labels tell which engine runs on which Node.js.',
