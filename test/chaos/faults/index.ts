@@ -1,11 +1,23 @@
 /** Every fault, in the order of the table. */
 import type { Fault } from '../fault.ts';
+import { clock } from './clock.ts';
 import { endpoints } from './endpoints.ts';
 import { engines } from './engines.ts';
+import { together } from './everything.ts';
+import { handlers } from './handlers.ts';
 import { network } from './network.ts';
 import { reload } from './reload.ts';
+import { space } from './space.ts';
 import { store } from './store.ts';
 
-export const faults: readonly Fault[] = [...engines, ...store, ...network, ...endpoints, ...reload].sort((a, b) =>
-  a.id.localeCompare(b.id),
-);
+export const faults: readonly Fault[] = [
+  ...engines,
+  ...store,
+  ...space,
+  ...network,
+  ...endpoints,
+  ...handlers,
+  ...reload,
+  ...clock,
+  ...together,
+].sort((a, b) => a.id.localeCompare(b.id));

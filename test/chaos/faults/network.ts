@@ -1,7 +1,52 @@
 /** Faults of the way to Redis. */
+
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Fault, perHit, times } from '../fault.ts';
-import { recoveryBound } from '../stage.ts';
+import { type Fault, perHit, type Toll, times, unless } from '../fault.ts';
+import { type Apart, networkApart } from '../places.ts';
+import { recoveryBound, type Stage } from '../stage.ts';
+
+const isRoot = process.getuid?.() === 0;
+
+/** Packets vanish in the kernel where we may do that, else in the proxy. */
+async function partition(stage: Stage, random: () => number, scale: number): Promise<Toll> {
+  const drop = async (on: boolean): Promise<void> => {
+    if (isRoot) await (stage.surroundings as Apart).partition(on);
+    else stage.proxy.mode = on ? 'black' : 'pass';
+  };
+  await sleep(1_000 + 1_000 * random());
+  await drop(true);
+  await sleep(scale === 1 ? 10_000 : 60_000);
+  await drop(false);
+  const how = isRoot ? 'iptables in a network namespace' : 'by the proxy: a network namespace needs root';
+  return { duplicates: perHit, recovery: recoveryBound + 5_000, notes: [how] };
+}
+
+/** Resident memory of the first engine, MB. */
+async function memoryOf(stage: Stage): Promise<number> {
+  const status = await readFile(`/proc/${stage.engine(0).child.pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1_024;
+}
+
+async function flap(stage: Stage, _random: () => number, scale: number): Promise<Toll> {
+  const flaps = 16 * scale;
+  await sleep(2_000);
+  const before = await memoryOf(stage);
+  for (let at = 0; at < flaps; at += 1) {
+    await sleep(300);
+    stage.proxy.mode = 'black';
+    await sleep(200);
+    stage.proxy.cut();
+    stage.proxy.mode = 'pass';
+  }
+  const grew = Math.round((await memoryOf(stage)) - before);
+  return {
+    duplicates: flaps * perHit,
+    recovery: recoveryBound,
+    notes: [`memory of the engine ${grew < 0 ? '' : '+'}${grew} MB`],
+    wrong: unless([grew < 50, `expected the engine's memory to grow by less than 50 MB, it grew by ${grew} MB`]),
+  };
+}
 
 export const network: readonly Fault[] = [
   {
@@ -37,17 +82,7 @@ export const network: readonly Fault[] = [
     what: 'flapping link, 300 ms up and 200 ms down',
     tier: 'quick',
     stage: { proxied: true },
-    async inject(stage, _random, scale) {
-      const flaps = 16 * scale;
-      for (let at = 0; at < flaps; at += 1) {
-        await sleep(300);
-        stage.proxy.mode = 'black';
-        await sleep(200);
-        stage.proxy.cut();
-        stage.proxy.mode = 'pass';
-      }
-      return { duplicates: flaps * perHit, recovery: recoveryBound };
-    },
+    inject: flap,
   },
   {
     id: 'T21',
@@ -58,7 +93,17 @@ export const network: readonly Fault[] = [
       stage.proxy.delayMs = 50;
       await sleep(8_000 * scale);
       stage.proxy.delayMs = 0;
-      return { duplicates: 0, recovery: recoveryBound };
+      return { duplicates: 0, recovery: recoveryBound, p95: 400 };
     },
+  },
+  {
+    id: 'T22',
+    what: 'the network drops every packet to Redis, 10 s (full: 60 s)',
+    tier: 'full',
+    stage: {
+      proxied: !isRoot,
+      around: () => (isRoot ? networkApart() : Promise.resolve({ end: async () => undefined })),
+    },
+    inject: partition,
   },
 ];
