@@ -292,7 +292,7 @@ export const catalogue = {
   },
   EF5001: {
     title: 'the bus is unreachable',
-    help: 'The engine could not reach its bus. Check the URL in `--bus`, and that the server answers there.',
+    help: 'The engine could not reach its bus. Check the URL in `--bus`, its user and password, and that the server answers there; with `rediss` also the certificates, with `redis+sentinel` the name of the master.',
   },
   EF5002: {
     title: 'the embedded bus is in use',
@@ -300,7 +300,7 @@ export const catalogue = {
   },
   EF5003: {
     title: 'unknown bus URL',
-    help: 'Expected `sqlite:PATH`, `sqlite::memory:` or `redis://HOST:PORT/DB`, with a database that the server has.',
+    help: 'Expected `sqlite:PATH`, `sqlite::memory:`, `redis://[USER:PASSWORD@]HOST:PORT/DB` with a database that the server has, `redis+sentinel://HOST:PORT,…/MASTER/DB` or `redis+cluster://HOST:PORT,…`; `rediss` in place of `redis` for TLS, with `?ca=FILE`, `cert=FILE&key=FILE` and `servername=NAME` where needed.',
   },
   EF5010: {
     title: 'the outcome of a publication is unknown',
@@ -308,7 +308,7 @@ export const catalogue = {
   },
   EF5011: {
     title: 'the bus refuses to write',
-    help: 'Nothing of this call was stored. Redis is out of memory (`maxmemory`), out of disk, loading, read-only, or does not permit the command; the message repeats what it said.',
+    help: 'Nothing of this call was stored. Redis is out of memory (`maxmemory`), out of disk, loading, read-only, or does not permit the command (`eventflow redis acl` prints what it must permit); the message repeats what it said.',
   },
   EF5012: {
     title: 'the bus did not answer in time',
