@@ -11,6 +11,8 @@ export class Publisher {
   readonly refusals = new Map<number, number>();
   /** The longest that an engine took for an answer, ms. */
   slowestAnswer = 0;
+  /** How many events it was asked to publish so far. */
+  asked = 0;
   /** The rate asked for last. */
   perSecond = 0;
   readonly #ingests: () => readonly string[];
@@ -25,6 +27,7 @@ export class Publisher {
   async publish(count: number, perSecond: number): Promise<void> {
     const first = this.due.size;
     this.perSecond = perSecond;
+    this.asked += count;
     const began = Date.now();
     const size = Math.max(1, Math.round(perSecond / 50));
     const open: Promise<void>[] = [];
@@ -36,6 +39,11 @@ export class Publisher {
       open.push(this.#publishUntilTaken(ids));
     }
     await Promise.all(open);
+  }
+
+  /** True when everything it was asked for is acknowledged. */
+  get done(): boolean {
+    return this.acknowledged.size >= this.asked;
   }
 
   /** Gives up what is not acknowledged yet. */

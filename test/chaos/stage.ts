@@ -195,6 +195,12 @@ export class Stage implements Run {
     return this.everStarted.flatMap(({ lines }) => lines);
   }
 
+  /** Writes the pipeline again, changed so that its `main` route is another one, or broken. */
+  async edit(n: number, broken: boolean): Promise<void> {
+    const text = this.text.replace('/main"', `/main?edit=${n}"`);
+    await this.write(broken ? text.replace('handler: webhook', 'handler: webhok') : text);
+  }
+
   /** Puts another pipeline in the place of this one, at once. */
   async write(text: string): Promise<void> {
     const next = join(this.folder, '.chaos.yaml.next');
