@@ -22,6 +22,7 @@ import { redact } from './observe/redact.ts';
 import { type Observer, observeAll } from './observe/signals.ts';
 import { localOperations } from './operations/local.ts';
 import type { ReloadReport } from './operations/operations.ts';
+import { guardProcess, type OwnProcess } from './own-process.ts';
 import type { Handler } from './plugin.ts';
 import { createEgress, type Egress } from './plugins/egress.ts';
 import { handlerFor } from './plugins/handler-for.ts';
@@ -32,6 +33,7 @@ import { printDiagnostics, Reloader } from './reload.ts';
 import { StoreWatch } from './store-watch.ts';
 import { realTimers } from './timers.ts';
 import { version } from './version.ts';
+import { sharedCell } from './watchdog.ts';
 import { RouteTable } from './worker/route-table.ts';
 
 export interface EngineOptions {
@@ -55,6 +57,8 @@ export interface EngineOptions {
   readonly logTo?: { write(line: string): void };
   /** Sees every signal, after metrics and log. */
   readonly observer?: Observer;
+  /** The process is the engine's alone: a stuck event loop ends it, and errors that nobody caught are judged [neither]. */
+  readonly ownProcess?: OwnProcess;
 }
 
 export interface Engine {
@@ -113,6 +117,8 @@ class RunningEngine implements Engine {
   #ingest: Listening | undefined;
   #admin: Listening | undefined;
   #busUp: boolean | undefined;
+  #lastStarted = sharedCell();
+  #unguard: (() => void) | undefined;
   #ready = false;
   #stopping: Promise<void> | undefined;
 
@@ -185,6 +191,7 @@ class RunningEngine implements Engine {
       },
     );
     this.#busAnswers(undefined);
+    this.#guard();
     await this.#startRoutes();
     await this.#listen();
     this.#watch(first.files);
@@ -221,6 +228,7 @@ class RunningEngine implements Engine {
     this.#metrics.close();
     await this.#egress.close();
     if (this.#options.bus === undefined) await this.#bus?.close();
+    this.#unguard?.();
   }
 
   async #openBus(): Promise<Bus> {
@@ -249,6 +257,7 @@ class RunningEngine implements Engine {
       leaseMs: settings.delivery.lease,
       random: Math.random,
       timers: realTimers,
+      lastStarted: this.#lastStarted,
       mask: (text) => redact(text, this.#secrets) as string,
     });
     this.#reloader = new Reloader({
@@ -262,6 +271,20 @@ class RunningEngine implements Engine {
     });
     const report = await this.#reloader.reload();
     if (report.result === 'rejected') throw new ConfigError(report.problems);
+  }
+
+  #guard(): void {
+    const { ownProcess, settings } = this.#options;
+    if (ownProcess === undefined) return;
+    this.#unguard = guardProcess({
+      onFailure: (error) => ownProcess.onFailure(error),
+      watchdogMs: settings.delivery.watchdog,
+      catalog: this.#catalog,
+      observer: this.#observer,
+      lastStarted: this.#lastStarted,
+      routes: () => this.#table?.numbers ?? new Map(),
+      running: () => this.#table?.running() ?? [],
+    });
   }
 
   async #load(): Promise<LoadResult> {
@@ -313,6 +336,7 @@ class RunningEngine implements Engine {
           generation: this.generation().number,
           hazards: this.#store?.state?.hazards ?? [],
           refusal: this.#door?.refusal()?.message,
+          leaked: this.#table?.gauges().filter(({ leaked }) => leaked > 0) ?? [],
         }),
       reload: () => this.reload(),
       version,

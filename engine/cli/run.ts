@@ -1,7 +1,7 @@
 /** `eventflow run`: the engine, until a signal ends it. */
 import type { Command } from 'commander';
 import type { Engine } from '../engine.ts';
-import { exit } from './exit.ts';
+import { exit, Failure } from './exit.ts';
 import { busOption, pipelinesOption, type SettingsFlags, switched, withSettings } from './options.ts';
 
 interface RunFlags extends SettingsFlags {
@@ -10,11 +10,14 @@ interface RunFlags extends SettingsFlags {
   readonly allowUnsafeStore?: boolean;
 }
 
+/** What a plugin leaves running does not keep the process for longer than this after the engine has stopped, ms. */
+const longestRest = 1_000;
+
 /**
  * Listens to signals from before the engine is up, so that none is lost. Resolves when the engine has stopped; a second
- * signal does not wait for that.
+ * signal does not wait for that. Rejects when it stopped because of `failing`, an error that nobody caught.
  */
-function untilSignalled(starting: Promise<Engine>): Promise<void> {
+function untilSignalled(starting: Promise<Engine>, failing: Promise<unknown>): Promise<void> {
   return new Promise((resolve, reject) => {
     let stopping = false;
     const stop = async (signal: NodeJS.Signals): Promise<void> => {
@@ -26,15 +29,29 @@ function untilSignalled(starting: Promise<Engine>): Promise<void> {
     };
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.on(signal, () => void stop(signal).then(resolve, reject));
+    void failing.then((error) => endAfter(error, starting, stopping)).then(reject, reject);
     process.on('SIGHUP', () => void starting.then((engine) => engine.reload(), reject));
     starting.catch(reject);
   });
+}
+
+/** Finishes what runs and hands back the rest; resolves to what to end with. */
+async function endAfter(error: unknown, starting: Promise<Engine>, stopping: boolean): Promise<Failure> {
+  const engine = await starting;
+  const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  engine.log.fatal(
+    { error: words },
+    'nobody caught an error, and no plugin is to blame: finishing what runs, then ending',
+  );
+  if (!stopping) await engine.stop();
+  return new Failure(exit.bug, `nobody caught this error, and no plugin is to blame: ${words}`);
 }
 
 async function run(flags: RunFlags): Promise<void> {
   const { readSettings } = await import('./settings.ts');
   const settings = await readSettings(flags);
   const { createEngine } = await import('../engine.ts');
+  const failure = Promise.withResolvers<unknown>();
   const starting = createEngine({
     settings,
     cwd: process.cwd(),
@@ -42,8 +59,13 @@ async function run(flags: RunFlags): Promise<void> {
     watch: flags.watch,
     allowEmpty: flags.allowEmpty ?? false,
     allowUnsafeStore: flags.allowUnsafeStore ?? false,
+    ownProcess: { onFailure: failure.resolve },
   });
-  await untilSignalled(starting);
+  try {
+    await untilSignalled(starting, failure.promise);
+  } finally {
+    setTimeout(() => process.exit(), longestRest).unref();
+  }
 }
 
 export function define(program: Command): void {
@@ -62,5 +84,9 @@ export function define(program: Command): void {
         'also run on a Redis that may evict events (maxmemory-policy)',
       ),
     );
+  command.addHelpText(
+    'after',
+    '\nEnds with 0 after a signal, 78 when settings or pipelines are wrong, 69 without a bus, 70 after an error that nobody\ncaught, and by SIGKILL when a handler blocks the event loop (delivery.watchdog): let a supervisor start it again.',
+  );
   withSettings(command).action(run);
 }

@@ -42,7 +42,12 @@ export interface Settings {
     readonly maxEntries: number;
   };
   /** ms. */
-  readonly delivery: { readonly lease: number; readonly drain: number };
+  readonly delivery: {
+    readonly lease: number;
+    readonly drain: number;
+    /** How long the event loop may not turn; undefined: as long as it likes. */
+    readonly watchdog: number | undefined;
+  };
   readonly durability: { readonly mode: 'fsync' | 'replicated' | 'none'; readonly replicas: number };
   readonly overload: OverloadPolicy;
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent' };
@@ -229,6 +234,16 @@ function placeOfPlugins(source: Source, tree: Tree): PluginsPlace {
   };
 }
 
+function settleDelivery({
+  lease,
+  drain,
+  watchdog,
+}: Complete<NonNullable<SettingsFile['delivery']>>): Settings['delivery'] {
+  const leaseMs = parseDuration(lease) ?? 0;
+  const watchdogMs = watchdog === 'auto' ? 2 * leaseMs : parseDuration(watchdog);
+  return { lease: leaseMs, drain: parseDuration(drain) ?? 0, watchdog: watchdogMs };
+}
+
 /** The file after its defaults were filled in; every default stands in the schema. */
 type Complete<T> = {
   [K in keyof T]-?: NonNullable<T[K]> extends readonly unknown[] | string | number | boolean
@@ -253,7 +268,7 @@ function settle(file: SettingsFile, path: string | undefined, cwd: string, pipel
     plugins,
     http,
     journal: { ...journal, retention: parseDuration(journal.retention) ?? 0 },
-    delivery: { lease: parseDuration(delivery.lease) ?? 0, drain: parseDuration(delivery.drain) ?? 0 },
+    delivery: settleDelivery(delivery),
     durability,
     overload,
     log,

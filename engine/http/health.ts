@@ -1,6 +1,7 @@
 /** What `/readyz` says about a running engine. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../bus/bus.ts';
+import type { RouteGauges } from '../observe/signals.ts';
 import type { Health } from './deps.ts';
 
 /** How long a health check waits for the bus: a probe is itself given a second or two, a call of the bus far more. */
@@ -14,11 +15,13 @@ export interface EngineState {
   readonly hazards: readonly string[];
   /** Why new events are refused; undefined while they are welcome. */
   readonly refusal: string | undefined;
+  /** Routes with handlers that were given up and still run. */
+  readonly leaked: readonly RouteGauges[];
 }
 
 /** Never rejects. */
 export async function healthOf(bus: Bus, state: EngineState): Promise<Health> {
-  const { ready, generation, hazards, refusal } = state;
+  const { ready, generation, hazards, refusal, leaked } = state;
   const [answer, durability] = await Promise.all([
     soon(
       bus.ping().then(
@@ -41,9 +44,15 @@ export async function healthOf(bus: Bus, state: EngineState): Promise<Health> {
       },
       { name: 'store', ok: hazards.length === 0, detail: hazards.length === 0 ? 'safe' : hazards.join('; ') },
       { name: 'ingest', ok: refusal === undefined, detail: refusal ?? 'open' },
+      { name: 'handlers', ok: leaked.length === 0, detail: leakText(leaked) },
     ],
   };
 }
+
+const leakText = (leaked: readonly RouteGauges[]): string =>
+  leaked.length === 0
+    ? 'all end'
+    : `given up and still running: ${leaked.map((of) => `${of.leaked} of ${of.route.group}`).join(', ')}`;
 
 /** Undefined when it takes too long. Must not reject. */
 const soon = <T>(part: Promise<T>): Promise<T | undefined> =>

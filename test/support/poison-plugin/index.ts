@@ -67,6 +67,9 @@ const acts = {
       throw new Error('thrown after its delivery');
     }, 20);
   },
+  rejectNothing: () => {
+    setTimeout(() => void Promise.reject(undefined), 20);
+  },
   // What costs memory, handles and log.
   leak: () => {
     hoard.push(Buffer.alloc(1 << 20));
