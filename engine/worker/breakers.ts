@@ -2,7 +2,7 @@
  * Every breaker of this engine. A breaker outlives reloads: it belongs to its key, is counted by the routes that use it,
  * and is forgotten here (not on the bus) when the last of them goes.
  */
-import type { BreakerStore } from '../bus/bus.ts';
+import type { BreakerStore, StoredBreaker } from '../bus/bus.ts';
 import type { BreakerState } from '../core/breaker.ts';
 import type { Route } from '../core/route.ts';
 import type { Timer, Timers } from '../core/timers.ts';
@@ -37,6 +37,8 @@ export interface BreakerBoardDeps {
 export class BreakerBoard {
   #deps: BreakerBoardDeps;
   #shared = new Map<string, Shared>();
+  /** As the bus had them when it was asked last. */
+  #stored: readonly StoredBreaker[] = [];
   #timer: Timer | undefined;
 
   constructor(deps: BreakerBoardDeps) {
@@ -55,11 +57,11 @@ export class BreakerBoard {
     return { gate: shared.gate, leave: () => this.#leave(key, shared, member) };
   }
 
-  /** Takes over what other engines changed. */
+  /** Takes over what other engines changed. Asked before a route starts, so that it does not start with a closed one. */
   async refresh(): Promise<void> {
-    if (this.#shared.size === 0) return;
     try {
-      for (const stored of await this.#deps.store.list()) this.#shared.get(stored.key)?.gate.absorb(stored);
+      this.#stored = await this.#deps.store.list();
+      for (const stored of this.#stored) this.#shared.get(stored.key)?.gate.absorb(stored);
     } catch (error) {
       this.#fault(error as Error);
     }
@@ -73,7 +75,7 @@ export class BreakerBoard {
   #poll(): void {
     this.#timer = this.#deps.timers.after(pollMs, () => {
       this.#poll();
-      void this.refresh();
+      if (this.#shared.size > 0) void this.refresh();
     });
   }
 
@@ -85,6 +87,7 @@ export class BreakerBoard {
       onTransition: (_gate, from, to, ours) => this.#tell(key, members, from, to, ours),
       onFault: (error) => this.#fault(error),
     });
+    for (const stored of this.#stored) if (stored.key === key) gate.absorb(stored);
     const shared = { gate, members };
     this.#shared.set(key, shared);
     return shared;

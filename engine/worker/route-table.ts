@@ -85,6 +85,7 @@ export class RouteTable {
     const prepared: Prepared[] = [];
     try {
       for (const route of [...changes.start, ...changes.change]) prepared.push(await this.#prepareRoute(route));
+      await this.#breakers.refresh();
     } catch (error) {
       await Promise.allSettled(prepared.map((made) => unmake(made)));
       throw error;

@@ -4,9 +4,12 @@
  */
 import type { DeadLetterStore } from '../bus/bus.ts';
 import type { BreakerState } from '../core/breaker.ts';
+import type { DeadLetter } from '../core/delivery.ts';
 import type { Timer, Timers } from '../core/timers.ts';
 
 const batch = 500;
+/** After a bus that did not answer, ms. */
+const againPause = 2_000;
 
 export interface ShortCircuitDeps {
   readonly group: string;
@@ -21,28 +24,47 @@ export class ShortCircuit {
   #deps: ShortCircuitDeps;
   #timer: Timer | undefined;
   #chain: Promise<void> = Promise.resolve();
+  /** Letters of ours may lie there that nobody has brought back. */
+  #left = false;
+  #stopped = false;
 
   constructor(deps: ShortCircuitDeps) {
     this.#deps = deps;
   }
 
-  /** The breaker's state changed. `ours`: this engine changed it, and is the one to bring everything back. */
+  /** The route starts: what a process that died had sent to the DLQ comes back as well. */
+  start(state: BreakerState): void {
+    this.changed(state, true);
+  }
+
+  /**
+   * The breaker's state changed. `ours`: this engine changed it, and is the one to bring everything back. Others have
+   * heard of it later, and bring back what they sent to the DLQ until then.
+   */
   changed(to: BreakerState, ours: boolean): void {
-    this.stop();
-    if (to.kind === 'closed' && ours) this.bringBack();
+    this.#deps.timers.cancel(this.#timer);
+    if (to.kind === 'closed' && (ours || this.#left)) this.#bringBack();
     if (to.kind !== 'open') return;
     const { now, timers } = this.#deps;
-    this.#timer = timers.after(Math.max(1, to.until - now()), () => this.#then(() => this.#redrive(1)));
+    this.#timer = timers.after(Math.max(1, to.until - now()), () => this.#then(() => this.#redriveOne()));
+  }
+
+  /** A letter of ours is in the DLQ. It may have been on its way there when the breaker closed. */
+  buried(state: BreakerState): void {
+    this.#left = true;
+    if (state.kind === 'closed') this.#bringBack();
   }
 
   /** One run after another; never rejects. */
-  bringBack(): void {
+  #bringBack(): void {
+    this.#left = false;
     this.#then(async () => {
-      while ((await this.#redrive(batch)) > 0);
+      while ((await this.#redrive(await this.#letters())) > 0);
     });
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#deps.timers.cancel(this.#timer);
   }
 
@@ -52,14 +74,32 @@ export class ShortCircuit {
         await act();
       } catch (error) {
         this.#deps.onFault(error as Error);
+        this.#tryAgain(act);
       }
     });
   }
 
+  #tryAgain(act: () => Promise<unknown>): void {
+    const { timers } = this.#deps;
+    this.#left = true;
+    timers.cancel(this.#timer);
+    if (!this.#stopped) this.#timer = timers.after(againPause, () => this.#then(act));
+  }
+
+  /** The oldest: one that fails by its own fault is the newest afterwards, and must not be the only one ever tried. */
+  async #redriveOne(): Promise<void> {
+    const oldest = (await this.#letters()).at(-1);
+    if (oldest !== undefined) await this.#redrive([oldest]);
+  }
+
+  #letters(): Promise<readonly DeadLetter[]> {
+    const { group, deadLetters } = this.#deps;
+    return deadLetters.list({ group, reason: 'breaker_open', limit: batch });
+  }
+
   /** Resolves to how many went back. */
-  async #redrive(limit: number): Promise<number> {
-    const { group, deadLetters, onRedriven } = this.#deps;
-    const letters = await deadLetters.list({ group, reason: 'breaker_open', limit });
+  async #redrive(letters: readonly DeadLetter[]): Promise<number> {
+    const { deadLetters, onRedriven } = this.#deps;
     if (letters.length === 0) return 0;
     const back = await deadLetters.redrive(letters.map((letter) => letter.id));
     onRedriven(back.length);

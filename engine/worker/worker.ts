@@ -159,6 +159,7 @@ export class Worker {
     this.#quarantine.start();
     this.#consumer.start();
     this.#loops.start();
+    if (this.#breaker !== undefined) this.#shortCircuit?.start(this.#breaker.gate.state);
     this.#deps.observer({ kind: 'route_started', route: this.route });
   }
 
@@ -206,9 +207,11 @@ export class Worker {
 
   /** What still runs is told to stop, gets a moment, and is given to a peer. */
   async #handBack(): Promise<void> {
-    if (this.#executor.inFlight === 0) return;
-    this.#executor.abortAll(new Error('the engine is stopping'));
-    await this.#deps.timers.wait(50);
+    if (this.#executor.inFlight > 0) {
+      this.#executor.abortAll(new Error('the engine is stopping'));
+      await this.#deps.timers.wait(50);
+    }
+    // Also when nothing runs: the executor's timer would keep all of this in memory for as long as the route's timeout.
     const rest = this.#executor.abandon();
     await this.#quietly(() => (rest.length === 0 ? Promise.resolve() : this.#deps.group.release(rest)));
   }
@@ -324,7 +327,8 @@ export class Worker {
     if (this.#full) this.#dlqFull(false);
     const { words, entry } = item;
     // It was on its way to the DLQ when the breaker closed, so the redrive of that moment has missed it.
-    if (words.reason === 'breaker_open' && this.#breaker?.gate.state.kind === 'closed') this.#shortCircuit?.bringBack();
+    if (words.reason === 'breaker_open' && this.#breaker !== undefined)
+      this.#shortCircuit?.buried(this.#breaker.gate.state);
     observer({
       kind: 'dead_lettered',
       route,
