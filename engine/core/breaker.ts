@@ -113,7 +113,7 @@ export function leaseProbe(
     case 'closed':
       return undefined;
     case 'open':
-      if (now < state.until) return undefined;
+      if (now < openUntil(state, now)) return undefined;
       return {
         kind: 'half_open',
         period: state.period,
@@ -124,7 +124,7 @@ export function leaseProbe(
       };
     case 'half_open': {
       const live = state.probes.filter((held) => held.expiresAt > now);
-      if (live.length + state.successes >= policy.halfOpenProbes) return undefined;
+      if (live.length >= probesLeft(policy, state)) return undefined;
       return { ...state, probes: [...live, probe] };
     }
   }
@@ -153,15 +153,23 @@ export function returnProbe(state: BreakerState, id: string): BreakerState {
   return { ...state, probes: state.probes.filter((held) => held.id !== id) };
 }
 
+/** At least one: a reload may ask for fewer successes than there have been, and only a probe closes the breaker. */
+const probesLeft = (policy: BreakerPolicy, { successes }: { readonly successes: number }): number =>
+  Math.max(1, policy.halfOpenProbes - successes);
+
+/** The clock may have been set back since it opened: then it does not wait until that time comes again. */
+const openUntil = ({ since, until, openFor }: Extract<BreakerState, { kind: 'open' }>, now: number): number =>
+  since - now > openFor ? now : until;
+
 /** When the next probe may be asked for, ms since the epoch (0: at once); undefined when closed. */
-export function nextProbeAt(policy: BreakerPolicy, state: BreakerState): number | undefined {
+export function nextProbeAt(policy: BreakerPolicy, state: BreakerState, now: number): number | undefined {
   switch (state.kind) {
     case 'closed':
       return undefined;
     case 'open':
-      return state.until;
+      return openUntil(state, now);
     case 'half_open':
-      if (state.probes.length + state.successes < policy.halfOpenProbes) return 0;
+      if (state.probes.length < probesLeft(policy, state)) return 0;
       return Math.min(...state.probes.map((probe) => probe.expiresAt));
   }
 }

@@ -32,7 +32,8 @@ export interface GateDeps {
 }
 
 const none: BreakerReport = { period: 0, calls: 0, failures: 0, endsInFailure: false, trailingFailures: 0, why: '' };
-const maxTries = 8;
+/** Of compare and set, each lost to another engine that was faster. */
+const maxTries = 32;
 
 export class BreakerGate {
   readonly key: string;
@@ -59,7 +60,7 @@ export class BreakerGate {
   admit(): Admission {
     if (this.#view.kind === 'closed') return { kind: 'run', period: this.#view.period };
     const now = this.#deps.now();
-    const at = nextProbeAt(this.policy, this.#view) ?? now;
+    const at = nextProbeAt(this.policy, this.#view, now) ?? now;
     return at > now ? { kind: 'hold', until: at } : { kind: 'probe' };
   }
 

@@ -13,6 +13,7 @@ import type { Timer, Timers } from '../core/timers.ts';
 import { nextWindow } from '../core/window.ts';
 import type { BreakerGate } from './breaker-gate.ts';
 import type { Executor } from './executor.ts';
+import { Ramp, StartRate } from './ramp.ts';
 import type { SuspectLane } from './suspects.ts';
 
 const maxUnsettled = 2_048;
@@ -55,12 +56,15 @@ export class Consumer {
   #paused = false;
   #leasing = false;
   #slots: number;
+  #rate: StartRate;
+  #ramp: Ramp | undefined;
   #holdTimer: Timer | undefined;
 
   constructor(deps: ConsumerDeps) {
     this.#deps = deps;
     this.#window = deps.route.concurrency;
     this.#slots = deps.route.concurrency;
+    this.#rate = new StartRate(deps.timers.now());
   }
 
   start(): void {
@@ -97,8 +101,10 @@ export class Consumer {
     this.wake();
   }
 
-  /** After a breaker closed: one slot first, and one more for each success, so that the load doubles per round. */
+  /** After a breaker closed: one slot first, and one more for each success; and no more than the ramp allows. */
   ramp(): void {
+    const now = this.#deps.timers.now();
+    this.#ramp = new Ramp(this.#rate.restart(now, this.#ramp?.isOver(now) === false), now);
     this.#slots = 1;
     this.wake();
   }
@@ -253,14 +259,38 @@ export class Consumer {
     const admission = gate.admit();
     switch (admission.kind) {
       case 'run':
-        return this.#run(admission.period);
+        return this.#ramped() && this.#run(admission.period);
       case 'probe':
+        this.#rate.held(this.#deps.timers.now());
         if (!this.#leasing) void this.#probe(gate);
         return this.#shortCircuit(route);
       case 'hold':
+        this.#rate.held(this.#deps.timers.now());
         this.#wakeAt(admission.until);
         return this.#shortCircuit(route);
     }
+  }
+
+  /** Counts one more start; false when the ramp does not allow it yet. */
+  #ramped(): boolean {
+    if (this.#ramp !== undefined && !this.#climb(this.#ramp)) return false;
+    this.#rate.started();
+    return true;
+  }
+
+  #climb(ramp: Ramp): boolean {
+    const now = this.#deps.timers.now();
+    if (ramp.isOver(now)) {
+      this.#ramp = undefined;
+      return true;
+    }
+    const at = ramp.nextAt(now);
+    if (at > now) {
+      this.#wakeAt(this.#deps.now() + at - now);
+      return false;
+    }
+    ramp.started();
+    return true;
   }
 
   #run(period: number, probe?: string): boolean {

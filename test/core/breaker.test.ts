@@ -91,7 +91,7 @@ test('the answer of a probe whose lease somebody else has now changes nothing', 
 
 test('a probe that never ran gives its place back', () => {
   const back = returnProbe(halfOpen(1_000), 'p1');
-  assert.equal(nextProbeAt(policy, back), 0);
+  assert.equal(nextProbeAt(policy, back, 2_000), 0);
 });
 
 test('a breaker that opens again right after closing stays open for longer', () => {
@@ -129,4 +129,33 @@ test('whatever happens, there are never more live probes than allowed, and perio
       return true;
     }),
   );
+});
+
+test('a reload that asks for fewer probes than have succeeded leaves one to be asked for', () => {
+  const three = breakerPolicy({ ...policy, halfOpenProbes: 3 });
+  let state = halfOpen(1_000);
+  state = probed(three, state, { id: 'p1', period: 1, healthy: true, why: '' }, 1_100);
+  state = leaseProbe(three, state, { id: 'p2', expiresAt: 2_000 }, 1_200) ?? state;
+  state = probed(three, state, { id: 'p2', period: 1, healthy: true, why: '' }, 1_300);
+  assert.equal(state.kind, 'half_open');
+  assert.equal(nextProbeAt(policy, state, 1_400), 0);
+  state = leaseProbe(policy, state, { id: 'p3', expiresAt: 2_000 }, 1_400) ?? state;
+  assert.equal(leaseProbe(policy, state, { id: 'p4', expiresAt: 2_000 }, 1_400), undefined, 'one at a time');
+  assert.equal(probed(policy, state, { id: 'p3', period: 1, healthy: true, why: '' }, 1_500).kind, 'closed');
+});
+
+test('the probe of an engine that died can be had when its lease has run out', () => {
+  const held = halfOpen(1_000);
+  assert.equal(nextProbeAt(policy, held, 1_100), 1_500);
+  assert.equal(leaseProbe(policy, held, { id: 'p2', expiresAt: 3_000 }, 1_499), undefined);
+  const next = leaseProbe(policy, held, { id: 'p2', expiresAt: 3_000 }, 1_500);
+  assert.deepEqual(next?.kind === 'half_open' && next.probes.map(({ id }) => id), ['p2']);
+});
+
+test('a clock that was set back does not keep it open until the old time comes again', () => {
+  const state = opened(1_000_000);
+  assert.equal(nextProbeAt(policy, state, 1_000_500), 1_001_000);
+  assert.equal(nextProbeAt(policy, state, 999_900), 1_001_000, 'clocks of engines differ a little');
+  assert.equal(nextProbeAt(policy, state, 500_000), 500_000);
+  assert.equal(leaseProbe(policy, state, { id: 'p1', expiresAt: 501_000 }, 500_000)?.kind, 'half_open');
 });
