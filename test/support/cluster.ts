@@ -82,20 +82,30 @@ export class TestCluster {
 
   /** Moves the slot of `key`, and what is in it, to another master, as a resharding does. Resolves to the new owner. */
   async moveSlotOf(key: string, turn = 0): Promise<ClusterNode> {
+    const { to, finish } = await this.beginMoveOf(key, turn);
+    await finish();
+    return to;
+  }
+
+  /** The same up to where all keys have moved, but the old owner is asked still. */
+  async beginMoveOf(
+    key: string,
+    turn = 0,
+  ): Promise<{ readonly to: ClusterNode; readonly finish: () => Promise<void> }> {
     const from = await this.ownerOf(key);
     const to = await this.otherMaster(from, turn);
     const slot = await slotOf(from, key);
     await to.admin.cluster('SETSLOT', slot, 'IMPORTING', from.id);
     await from.admin.cluster('SETSLOT', slot, 'MIGRATING', to.id);
-    for (;;) {
-      const keys = (await from.admin.cluster('GETKEYSINSLOT', slot, 100)) as string[];
-      if (keys.length === 0) break;
-      for (const one of keys) await from.admin.call('MIGRATE', '127.0.0.1', to.port, one, 0, 5_000);
-    }
-    for (const node of [to, from, ...(await this.masters())]) {
-      await node.admin.cluster('SETSLOT', slot, 'NODE', to.id);
-    }
-    return to;
+    await moveKeys(slot, from, to);
+    const finish = async (): Promise<void> => {
+      // What was written meanwhile.
+      await moveKeys(slot, from, to);
+      for (const node of [to, from, ...(await this.masters())]) {
+        await node.admin.cluster('SETSLOT', slot, 'NODE', to.id);
+      }
+    };
+    return { to, finish };
   }
 
   /** Every key under a prefix. */
@@ -168,3 +178,11 @@ const meet = (admin: Redis, { port, busPort }: ClusterNode): Promise<unknown> =>
 
 const slotOf = async ({ admin }: ClusterNode, key: string): Promise<number> =>
   (await admin.cluster('KEYSLOT', key)) as number;
+
+async function moveKeys(slot: number, from: ClusterNode, to: ClusterNode): Promise<void> {
+  for (;;) {
+    const keys = (await from.admin.cluster('GETKEYSINSLOT', slot, 100)) as string[];
+    if (keys.length === 0) return;
+    for (const key of keys) await from.admin.call('MIGRATE', '127.0.0.1', to.port, key, 0, 5_000);
+  }
+}

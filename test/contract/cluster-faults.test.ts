@@ -1,0 +1,135 @@
+/** What only a cluster does to a bus: slots that move, masters that fall, many slots in one route. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import type { Bus, BusFault, BusOptions } from '../../engine/bus/bus.ts';
+import { openRedisBus } from '../../engine/bus/redis/bus.ts';
+import { BusLoad } from '../support/bus-load.ts';
+import { TestCluster } from '../support/cluster.ts';
+import { eventually } from '../support/eventually.ts';
+import { ack, events, ids, publication, readAll, spec } from '../support/redis-entries.ts';
+
+const types = Array.from({ length: 20 }, (_, at) => `order.t${at}`);
+const all = { ...spec, group: 'p.all', patterns: ['order.*'] };
+
+describe('the bus on a Redis Cluster, when slots move and masters fall', { timeout: 180_000 }, () => {
+  let cluster: TestCluster;
+  let faults: BusFault[] = [];
+  const open: Bus[] = [];
+
+  before(async () => {
+    cluster = await TestCluster.start({ replicas: true, args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
+  });
+  after(() => cluster.stop());
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((bus) => bus.close()));
+    await cluster.removeKeys('ef');
+    faults = [];
+  });
+
+  async function newBus(options: BusOptions = {}): Promise<Bus> {
+    const bus = await openRedisBus(cluster.url, { onFault: (fault) => faults.push(fault), ...options });
+    open.push(bus);
+    return bus;
+  }
+
+  test('a route reads twenty streams in as many slots', async () => {
+    const bus = await newBus();
+    const group = await bus.openGroup(all);
+    const items = types.flatMap((type) => Array.from({ length: 10 }, () => ({ ...publication(), type })));
+    const publishing = bus.publish(items);
+    const entries = await readAll(group, items.length);
+    await publishing;
+    assert.deepEqual(ids(entries), items.map(({ eventId }) => eventId).sort());
+    assert.deepEqual(new Set(await group.settle(entries.map(ack), undefined)), new Set(['done']));
+    const { totals, pending, lag } = await group.stats();
+    assert.deepEqual([totals.accepted, totals.delivered, pending], [items.length, items.length, 0]);
+    assert.ok(lag.every(({ entries: waiting }) => waiting === 0));
+    const owners = await Promise.all(types.map((type) => cluster.ownerOf(`ef:{${type}:0}:events`)));
+    assert.equal(new Set(owners.map(({ id }) => id)).size, 3, 'they rest on all masters');
+  });
+
+  test('a stream beyond those that are read over a connection of their own is read as well when the others are quiet', async () => {
+    const bus = await newBus();
+    await bus.publish(types.map((type) => ({ ...publication(), type })));
+    const group = await bus.openGroup(all);
+    for (const type of types) {
+      const item = { ...publication(), type };
+      await bus.publish([item]);
+      assert.deepEqual(ids(await readAll(group, 1)), [item.eventId], type);
+    }
+    const clients = await Promise.all((await cluster.masters()).map(({ admin }) => admin.client('LIST')));
+    const blocking = (clients as string[]).join('').match(/name=eventflow:p\.all /g)?.length;
+    assert.equal(blocking, 8, 'connections of the route, over all nodes');
+  });
+
+  test('what others forgot of the scripts is said again, on each node', async () => {
+    const bus = await newBus();
+    const group = await bus.openGroup(all);
+    await bus.publish(types.map((type) => ({ ...publication(), type })));
+    await group.settle((await readAll(group, types.length)).map(ack), undefined);
+    await Promise.all((await cluster.masters()).map(({ admin }) => admin.script('FLUSH')));
+    await bus.publish(types.map((type) => ({ ...publication(), type })));
+    const entries = await readAll(group, types.length);
+    assert.deepEqual(new Set(await group.settle(entries.map(ack), undefined)), new Set(['done']));
+  });
+
+  test('durability is guaranteed only when every master syncs', async () => {
+    const bus = await newBus();
+    assert.equal((await bus.durability()).level, 'guaranteed');
+    const [, , last] = await cluster.masters();
+    await last?.admin.config('SET', 'appendfsync', 'everysec');
+    const { level, reason } = await bus.durability();
+    await last?.admin.config('SET', 'appendfsync', 'always');
+    assert.equal(level, 'best_effort');
+    assert.match(reason ?? '', /appendfsync everysec/);
+  });
+
+  test('the slot of a stream moves under load: nothing is lost, nothing comes twice, nothing is taken for a loss', async () => {
+    const bus = await newBus();
+    const load = new BusLoad({ bus, group: await bus.openGroup(spec), types: ['order.paid'] });
+    for (let turn = 0; turn < 6; turn += 1) {
+      await load.goesOn(50);
+      const to = await cluster.moveSlotOf(events, turn);
+      assert.equal((await cluster.ownerOf(events)).id, to.id);
+    }
+    await load.goesOn(50);
+    await load.end();
+    assert.deepEqual([load.missing, load.repeated], [[], 0]);
+    assert.deepEqual(faults, []);
+  });
+
+  test('a stream whose slot stays half moved is read; publishing to it is refused in time, and goes on after', async () => {
+    const bus = await newBus();
+    const group = await bus.openGroup(spec);
+    await bus.publish([publication('before')]);
+    const { finish } = await cluster.beginMoveOf(events);
+    const late = publication('late');
+    try {
+      assert.deepEqual(ids(await readAll(group, 1)), ['before']);
+      await assert.rejects(bus.publish([late]), { code: /^EF50/ });
+    } finally {
+      await finish();
+    }
+    await eventually('the publisher to be heard', () => bus.publish([late]).catch(() => false as const));
+    assert.deepEqual(ids(await readAll(group, 1)), ['late']);
+  });
+
+  test('a master that is killed is followed by its replica, and replicated durability loses nothing acknowledged', async () => {
+    const bus = await newBus({ durability: { mode: 'replicated', replicas: 1 } });
+    const group = await bus.openGroup(all);
+    const load = new BusLoad({ bus, group, types });
+    await load.goesOn(200);
+    const fallen = await cluster.ownerOf(events);
+    await fallen.process.kill();
+    await eventually(
+      'a replica to take its place',
+      async () => (await cluster.ownerOf(events)).id !== fallen.id,
+      60_000,
+    );
+    // Nothing is acknowledged for these slots until the new master has a replica of its own.
+    await fallen.process.restart();
+    await load.goesOn(200);
+    await load.end();
+    assert.deepEqual(load.missing, []);
+  });
+});
