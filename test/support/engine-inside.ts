@@ -11,10 +11,10 @@ export interface EngineInside {
   readonly signals: readonly Signal[];
   readonly lines: readonly Readonly<Record<string, unknown>>[];
   /** The metrics page. */
-  metrics(): Promise<string>;
+  readonly metrics: () => Promise<string>;
   /** `POST /v1/events` with one event. */
-  post(event: object, headers?: Readonly<Record<string, string>>): Promise<Response>;
-  stop(): Promise<void>;
+  readonly post: (event: object, headers?: Readonly<Record<string, string>>) => Promise<Response>;
+  readonly stop: () => Promise<void>;
 }
 
 export interface InsideOptions {
