@@ -54,6 +54,7 @@ export function newClient(spec: ClientSpec, more: Queueing, node?: HostAndPort):
     ...more,
   };
   const client = new Redis({ ...options, replyMapping: 'legacy' });
+  client.on('error', () => bearErrors(client));
   client.on('error', (error: Error) => spec.faults.report('connection', faultKind(error), error.message));
   client.on('ready', () => spec.faults.clear('connection'));
   spec.failover?.watch(client);
@@ -108,11 +109,20 @@ export function newCluster(spec: ClientSpec & { readonly target: ClusterTarget }
   client.on('node error', (error: Error, node: string) =>
     faults.report(`node ${node}`, faultKind(error), `${node}: ${error.message}`),
   );
-  client.on('+node', (node: Redis) => node.once('ready', () => faults.clear(`node ${nameOf(node)}`)));
+  client.on('+node', (node: Redis) => {
+    node.on('error', () => bearErrors(node));
+    node.once('ready', () => faults.clear(`node ${nameOf(node)}`));
+  });
   return client;
 }
 
 const nameOf = ({ options: { host, port } }: Redis): string => `${host}:${port}`;
+
+/** ioredis hears one error of a socket. One of TLS can have a second one, which would end the process. */
+export function bearErrors(client: Redis): void {
+  // There is none before the first connect, whatever its type says.
+  (client.stream as Redis['stream'] | undefined)?.on('error', () => undefined);
+}
 
 /**
  * Drops a client for good, in whatever state it is. Nobody may wait for it any more: while it reconnects, ioredis
@@ -120,6 +130,7 @@ const nameOf = ({ options: { host, port } }: Redis): string => `${host}:${port}`
  */
 export function abandon(client: Redis | Cluster): void {
   if (client instanceof Redis) {
+    bearErrors(client);
     client.removeAllListeners();
     client.on('connect', () => client.disconnect());
   } else {

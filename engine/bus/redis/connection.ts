@@ -21,6 +21,7 @@ import {
 } from './client.ts';
 import { faultKind } from './faults.ts';
 import type { Script } from './scripts.ts';
+import { tlsHint } from './tls.ts';
 import { EncodedCommand } from './wire.ts';
 
 export type Argument = string | number;
@@ -72,7 +73,7 @@ export class Connection {
       await connectOnce(this.#client);
     } catch (error) {
       const own = error as Error;
-      throw this.#unreachable(own.message.startsWith('no sentinel') ? own : (reason ?? own));
+      throw this.#unreachable(this.#spec.failover?.explain(own) ?? reason ?? own);
     } finally {
       this.#client.off('error', note);
       this.#client.off('node error', note);
@@ -265,9 +266,9 @@ export class Connection {
   }
 
   #unreachable(error: Error): EventFlowError {
-    return new EventFlowError('EF5001', `no answer from ${this.#spec.target.label}: ${error.message}`, {
-      cause: error,
-    });
+    const { label } = this.#spec.target;
+    const hint = label.startsWith('rediss') ? tlsHint(error) : '';
+    return new EventFlowError('EF5001', `no answer from ${label}: ${error.message}${hint}`, { cause: error });
   }
 
   #late(ms: number): EventFlowError {

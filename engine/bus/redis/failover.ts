@@ -7,7 +7,7 @@
 import { lookup } from 'node:dns/promises';
 import { Redis } from 'ioredis';
 import { flatPairs } from './ask.ts';
-import { abandon } from './client.ts';
+import { abandon, bearErrors } from './client.ts';
 import { type FaultLog, faultKind } from './faults.ts';
 import type { SentinelTarget } from './target.ts';
 import type { HostAndPort } from './url.ts';
@@ -24,6 +24,7 @@ export class FailoverWatch {
   readonly #faults: FaultLog;
   readonly #sentinels: readonly Redis[];
   readonly #clients = new Set<Redis>();
+  #trouble: Error | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -37,6 +38,12 @@ export class FailoverWatch {
   /** From now on, until the client has ended. */
   watch(client: Redis): void {
     this.#clients.add(client);
+  }
+
+  /** What kept a client from finding the master, which it does not hear itself. Undefined: it found one. */
+  explain(error: Error): Error | undefined {
+    if (!error.message.startsWith('no sentinel')) return undefined;
+    return error.message.endsWith('Connection is closed.') ? (this.#trouble ?? error) : error;
   }
 
   close(): void {
@@ -65,7 +72,11 @@ export class FailoverWatch {
       retryStrategy: () => askMs,
     });
     const scope = `sentinel ${sentinel.host}:${sentinel.port}`;
-    client.on('error', (error: Error) => this.#faults.report(scope, faultKind(error), `${scope}: ${error.message}`));
+    client.on('error', (error: Error) => {
+      bearErrors(client);
+      this.#trouble = error;
+      this.#faults.report(scope, faultKind(error), `${scope}: ${error.message}`);
+    });
     client.on('ready', () => this.#faults.clear(scope));
     return client;
   }

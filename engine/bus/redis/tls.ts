@@ -25,11 +25,29 @@ export function tlsOptions(query: Query, host: string | undefined): ConnectionOp
   const files = Object.entries({ ca, cert, key }).flatMap(([name, file]) =>
     file === undefined ? [] : [{ name, file }],
   );
-  return {
+  const options: ConnectionOptions = {
     ...(servername === undefined ? {} : { servername }),
     ...(insecure === undefined ? {} : { rejectUnauthorized: false }),
-    ...(files.length === 0 ? {} : contextOf(files)),
   };
+  return files.length === 0 ? options : withFiles(options, files);
+}
+
+const hints: readonly (readonly [RegExp, string])[] = [
+  [/SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/, 'say with ca=FILE in the URL who signed it'],
+  [/ALTNAME/, 'say with servername=NAME in the URL which name it has'],
+  [/CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/, "look at the server's certificate and at the clocks"],
+  [/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/, 'the server speaks no TLS there: redis in place of rediss'],
+  // Most servers that want a certificate end the link without a word.
+  [
+    /CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|UNKNOWN_CA|ECONNRESET|EPIPE/,
+    'it may want a certificate of ours: cert=FILE&key=FILE in the URL',
+  ],
+];
+
+/** What to do about an error of a TLS link, in brackets; empty where it is none of TLS. */
+export function tlsHint({ code = '' }: NodeJS.ErrnoException): string {
+  const hint = hints.find(([codes]) => codes.test(code))?.[1];
+  return hint === undefined ? '' : ` (${hint})`;
 }
 
 interface PemFile {
@@ -38,23 +56,20 @@ interface PemFile {
 }
 
 /**
- * The files are read again at each connect, because certificates are renewed while we run. A client that cannot even
- * try is dead for good, so while the new ones are half written the last good ones are used.
+ * The files are read again at each connect, because certificates are renewed while we run: ioredis hands the options to
+ * `tls.connect` each time, so a getter is asked. A client that cannot even try is dead for good, so while the new files
+ * are half written the last good ones are used.
  */
-function contextOf(files: readonly PemFile[]): { readonly secureContext: SecureContext } {
+function withFiles(options: ConnectionOptions, files: readonly PemFile[]): ConnectionOptions {
   let last = readContext(files);
-  let first = true;
-  return Object.defineProperty({} as { secureContext: SecureContext }, 'secureContext', {
+  return Object.defineProperty(options, 'secureContext', {
     enumerable: true,
     get: () => {
-      if (!first) {
-        try {
-          last = readContext(files);
-        } catch {
-          // Stays as it was.
-        }
+      try {
+        last = readContext(files);
+      } catch {
+        // Stays as it was.
       }
-      first = false;
       return last;
     },
   });

@@ -1,0 +1,148 @@
+/** Redis over TLS: what is trusted, what is refused, and what the refusal says. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { copyFile } from 'node:fs/promises';
+import { after, describe, test } from 'node:test';
+import type { Bus, BusFault, BusOptions } from '../../engine/bus/bus.ts';
+import { openRedisBus } from '../../engine/bus/redis/bus.ts';
+import { eventually } from '../support/eventually.ts';
+import { TcpProxy } from '../support/proxy.ts';
+import { atPort, removeKeys } from '../support/redis.ts';
+import { Authority, startTlsRedis } from '../support/tls.ts';
+import { busExam } from './exam.ts';
+
+const authority = await Authority.create();
+const stranger = await Authority.create();
+const [ours, elsewhere, client, strangers] = await Promise.all([
+  authority.sign('server', ['IP:127.0.0.1']),
+  authority.sign('elsewhere', ['DNS:redis.example']),
+  authority.sign('client', ['DNS:client']),
+  stranger.sign('client', ['DNS:client']),
+]);
+const open = await startTlsRedis(authority, ours, false);
+const closed = await startTlsRedis(authority, ours, true);
+const renamed = await startTlsRedis(authority, elsewhere, false);
+after(async () => {
+  await Promise.all([open, closed, renamed].map((server) => server.stop()));
+  await Promise.all([authority.remove(), stranger.remove()]);
+});
+
+busExam('the bus on Redis over TLS', async (options: BusOptions = {}) => {
+  const prefix = `exam-${randomBytes(6).toString('hex')}`;
+  const openBus = (): Promise<Bus> =>
+    openRedisBus(`${closed.url}?ca=${authority.ca}&cert=${client.cert}&key=${client.key}`, { ...options, prefix });
+  let bus = await openBus();
+  return {
+    bus,
+    reopen: async () => {
+      await bus.close();
+      bus = await openBus();
+      return bus;
+    },
+    close: async () => {
+      await bus.close();
+      await removeKeys(closed.plain.adminUrl, prefix);
+    },
+  };
+});
+
+async function outcomeOf(url: string): Promise<string> {
+  try {
+    await (await openRedisBus(url, {})).close();
+    return 'opened';
+  } catch (error) {
+    const { code, message } = error as Error & { code?: string };
+    assert.doesNotMatch(message, /least-privilege/);
+    return `${code} ${message}`;
+  }
+}
+
+const answerless = (port: number): string => `EF5001 no answer from rediss://127.0.0.1:${port}/0: `;
+
+describe('a link over TLS', { timeout: 60_000 }, () => {
+  test('to a server whose certificate nobody here trusts is refused, and says what to do', async () => {
+    const wrong = `${answerless(open.port)}self-signed certificate in certificate chain (say with ca=FILE in the URL who signed it)`;
+    assert.equal(await outcomeOf(open.url), wrong);
+    assert.equal(await outcomeOf(`${open.url}?ca=${stranger.ca}`), wrong);
+  });
+
+  test('is made when the URL names who signed the certificate', async () => {
+    assert.equal(await outcomeOf(`${open.url}?ca=${authority.ca}`), 'opened');
+  });
+
+  test('is made to anybody with insecure=true alone', async () => {
+    assert.equal(await outcomeOf(`${open.url}?insecure=true`), 'opened');
+    assert.match(await outcomeOf(`${open.url}?rejectUnauthorized=false`), /^EF5003 /);
+  });
+
+  test('to a certificate for another name is refused, unless the URL gives that name', async () => {
+    assert.equal(
+      await outcomeOf(`${renamed.url}?ca=${authority.ca}`),
+      `${answerless(renamed.port)}Hostname/IP does not match certificate's altnames: IP: 127.0.0.1 is not in the cert's list:  (say with servername=NAME in the URL which name it has)`,
+    );
+    assert.equal(await outcomeOf(`${renamed.url}?ca=${authority.ca}&servername=redis.example`), 'opened');
+  });
+
+  test('to a server that wants a certificate is refused without one, and with one of somebody else', async () => {
+    const asks = /^EF5001 .* \(it may want a certificate of ours: cert=FILE&key=FILE in the URL\)$/s;
+    assert.match(await outcomeOf(`${closed.url}?ca=${authority.ca}`), asks);
+    assert.match(await outcomeOf(`${closed.url}?ca=${authority.ca}&cert=${strangers.cert}&key=${strangers.key}`), asks);
+  });
+
+  test('is made with a certificate of ours that the server trusts', async () => {
+    assert.equal(await outcomeOf(`${closed.url}?ca=${authority.ca}&cert=${client.cert}&key=${client.key}`), 'opened');
+  });
+
+  test('is not tried with files that are no certificate, or a key of another one', async () => {
+    assert.match(
+      await outcomeOf(`${open.url}?ca=${authority.ca}&cert=${client.cert}&key=${strangers.key}`),
+      /^EF5003 expected PEM certificates and a key that fits in .*, got .*key values mismatch$/,
+    );
+    assert.match(await outcomeOf(`${open.url}?ca=${client.key}&cert=${client.key}&key=${client.cert}`), /^EF5003 /);
+  });
+
+  test('takes the certificates as they are on disk when it is made again, and the last good ones while they are broken', async (t) => {
+    const [cert, key] = [`${client.cert}.in-use`, `${client.key}.in-use`];
+    await Promise.all([copyFile(client.cert, cert), copyFile(client.key, key)]);
+    const proxy = await TcpProxy.start(closed.port);
+    const faults: BusFault[] = [];
+    const url = `${atPort(closed.url, proxy.port)}?ca=${authority.ca}&cert=${cert}&key=${key}`;
+    const bus = await openRedisBus(url, { onFault: (fault) => faults.push(fault) });
+    t.after(() => Promise.all([bus.close(), proxy.stop()]));
+    const links = async (): Promise<void> => {
+      const before = proxy.links;
+      proxy.cut();
+      await eventually('new links', () => proxy.links > before);
+    };
+
+    await copyFile(strangers.cert, cert);
+    await links();
+    // The key does not fit any more, as in the middle of a renewal.
+    await eventually('an answer', () =>
+      bus.ping().then(
+        () => true,
+        () => false,
+      ),
+    );
+
+    await copyFile(strangers.key, key);
+    await links();
+    await eventually('a refusal', () =>
+      bus.ping().then(
+        () => false,
+        () => true,
+      ),
+    );
+
+    await Promise.all([copyFile(client.cert, cert), copyFile(client.key, key)]);
+    await eventually(
+      'an answer',
+      () =>
+        bus.ping().then(
+          () => true,
+          () => false,
+        ),
+      20_000,
+    );
+  });
+});
