@@ -3,6 +3,7 @@
 import type { Bus, BusOptions, GroupStats } from '../../engine/bus/bus.ts';
 import { openSqliteBus } from '../../engine/bus/sqlite/bus.ts';
 import type { EventTypeRule, Route } from '../../engine/core/route.ts';
+import type { Timers } from '../../engine/core/timers.ts';
 import { storeEnvelope } from '../../engine/event.ts';
 import type { Signal } from '../../engine/observe/signals.ts';
 import type { Delivery, EventEnvelope, Handler, Log } from '../../engine/plugin.ts';
@@ -37,6 +38,7 @@ export interface BenchOptions {
   readonly eventTypes?: ReadonlyMap<string, EventTypeRule>;
   readonly leaseMs?: number;
   readonly breakers?: BreakerBoard;
+  readonly timers?: Timers;
 }
 
 let counter = 0;
@@ -73,7 +75,7 @@ export async function startWorker(options: BenchOptions): Promise<Bench> {
     number: 1,
     observer,
     random: Math.random,
-    timers: realTimers,
+    timers: options.timers ?? realTimers,
     journal: 'all',
     leaseMs: options.leaseMs ?? 30_000,
   });
