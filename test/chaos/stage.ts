@@ -52,7 +52,7 @@ export interface Run {
   readonly durability: Durability;
 }
 
-const usual = (route: string) => (main: string, other: string) =>
+export const usual = (route: string) => (main: string, other: string) =>
   `
 apiVersion: eventflow/v1
 kind: Pipeline

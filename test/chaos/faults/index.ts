@@ -1,11 +1,13 @@
 /** Every fault, in the order of the table. */
 import type { Fault } from '../fault.ts';
 import { clock } from './clock.ts';
+import { cluster } from './cluster.ts';
 import { endpoints } from './endpoints.ts';
 import { engines } from './engines.ts';
 import { together } from './everything.ts';
 import { handlers } from './handlers.ts';
 import { network } from './network.ts';
+import { operating } from './operations.ts';
 import { reload } from './reload.ts';
 import { space } from './space.ts';
 import { store } from './store.ts';
@@ -15,9 +17,11 @@ export const faults: readonly Fault[] = [
   ...store,
   ...space,
   ...network,
+  ...cluster,
   ...endpoints,
   ...handlers,
   ...reload,
   ...clock,
+  ...operating,
   ...together,
 ].sort((a, b) => a.id.localeCompare(b.id));

@@ -27,9 +27,9 @@ class Stamps {
   /** The longest time between a generation's end and a request of it, ms: what ran then ends with it. */
   latest = 0;
 
-  see(path: string, header: unknown): void {
+  see(path: string, header: string | readonly string[] | undefined): void {
     const edit = Number(new URL(path, 'http://sink').searchParams.get('edit'));
-    if (String(edit) !== String(header ?? 0)) this.torn += 1;
+    if (String(edit) !== (header ?? '0')) this.torn += 1;
     const replaced = this.replacedAt[edit];
     if (replaced !== undefined) this.latest = Math.max(this.latest, Date.now() - replaced);
   }
