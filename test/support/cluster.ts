@@ -179,10 +179,11 @@ const meet = (admin: Redis, { port, busPort }: ClusterNode): Promise<unknown> =>
 const slotOf = async ({ admin }: ClusterNode, key: string): Promise<number> =>
   (await admin.cluster('KEYSLOT', key)) as number;
 
+/** As `redis-cli --cluster reshard` does. */
 async function moveKeys(slot: number, from: ClusterNode, to: ClusterNode): Promise<void> {
   for (;;) {
-    const keys = (await from.admin.cluster('GETKEYSINSLOT', slot, 100)) as string[];
+    const keys = (await from.admin.cluster('GETKEYSINSLOT', slot, 10)) as string[];
     if (keys.length === 0) return;
-    for (const key of keys) await from.admin.call('MIGRATE', '127.0.0.1', to.port, key, 0, 5_000);
+    await from.admin.call('MIGRATE', '127.0.0.1', to.port, '', 0, 5_000, 'KEYS', ...keys);
   }
 }

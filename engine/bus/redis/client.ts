@@ -26,6 +26,8 @@ type Queueing = Required<Pick<CommonRedisOptions, 'enableOfflineQueue' | 'maxRet
 
 /** A node that does not answer for a slot yet, or not any more, is asked again after so long, ms. */
 export const redirectPauseMs = 100;
+/** A slot moves for some tenths of a second, ms. */
+const movePauseMs = 10;
 /** After so long the map of slots is asked for even when no node has objected to it, ms. */
 const mapAgeMs = 10_000;
 
@@ -93,12 +95,13 @@ export function newCluster(spec: ClientSpec & { readonly target: ClusterTarget }
       ...options,
       lazyConnect: true,
       clusterRetryStrategy: comeBack,
-      maxRedirections: Math.ceil(patienceMs / redirectPauseMs),
+      // The caller's deadline ends the search, not a number of tries: during a move each takes three of them.
+      maxRedirections: Math.ceil(patienceMs / movePauseMs),
       retryDelayOnFailover: redirectPauseMs,
       retryDelayOnClusterDown: redirectPauseMs,
-      retryDelayOnTryAgain: redirectPauseMs,
+      retryDelayOnTryAgain: 2 * movePauseMs,
       // While the nodes do not agree yet, two of them may point at each other.
-      retryDelayOnMoved: 10,
+      retryDelayOnMoved: movePauseMs,
       slotsRefreshInterval: mapAgeMs,
       slotsRefreshTimeout: 2_000,
       redisOptions: { ...options.redisOptions, ...common(spec), replyMapping: 'legacy' },

@@ -10,7 +10,10 @@ const kinds: readonly (readonly [RegExp, string])[] = [
   [/^NOREPLICAS\b/, 'noreplicas'],
   [/^NOPERM\b|can't run this command or subcommand/, 'noperm'],
   [/^(CLUSTERDOWN|TRYAGAIN|MOVED|ASK|CROSSSLOT)\b/, 'cluster'],
-  [/\b(E[A-Z]{5,}|closed|ended|writeable|Socket timeout|max retries|All sentinels|NOAUTH|WRONGPASS)\b/i, 'connection'],
+  [
+    /\b(E[A-Z]{5,}|EPIPE|closed|ended|writeable|Socket timeout|max retries|All sentinels|NOAUTH|WRONGPASS)\b/i,
+    'connection',
+  ],
   [/did not answer/, 'timeout'],
 ];
 
