@@ -70,9 +70,10 @@ export async function smallDisk(megabytes: number): Promise<SmallDisk> {
 /** Takes all that is free on a small disk. */
 export async function fillDisk({ folder }: SmallDisk): Promise<void> {
   const filler = join(folder, 'filler');
-  for (let size = 1 << 20; size >= 1 << 12; size >>= 1) {
+  for (let size = 1 << 24; size >= 1 << 12; size >>= 1) {
+    const chunk = Buffer.alloc(size);
     try {
-      for (;;) await writeFile(filler, Buffer.alloc(size), { flag: 'a' });
+      for (;;) await writeFile(filler, chunk, { flag: 'a' });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
     }

@@ -26,6 +26,9 @@ async function fillMemory(client: Redis): Promise<readonly string[]> {
   return keys;
 }
 
+/** Long enough that somebody still writes when the disk is full. */
+const longer = { events: 6_000, perSecond: 400 };
+
 const refused = (stage: Stage): number => stage.publisher.refusals.get(503) ?? 0;
 
 /** While memory is full: new events are refused, what was accepted is delivered and retried. Then there is room again. */
@@ -42,7 +45,7 @@ async function memoryFull(stage: Stage): Promise<Toll> {
   return await withClient(stage, async (client) => {
     const keys = await fillMemory(client);
     full = true;
-    await eventually('new events to be refused', () => refused(stage) > 0);
+    await eventually('new events to be refused', () => refused(stage) > 0, 30_000);
     const before = stage.main.arrivals.size;
     await sleep(3_000);
     const delivered = stage.main.arrivals.size - before;
@@ -94,7 +97,7 @@ const diskOf = (stage: Stage): SmallDisk => stage.surroundings as SmallDisk;
 async function diskFull(stage: Stage): Promise<Toll> {
   await sleep(1_500);
   await fillDisk(diskOf(stage));
-  await eventually('redis-server to end', () => !stage.redis.alive());
+  await eventually('redis-server to end', () => !stage.redis.alive(), 30_000);
   await sleep(2_000);
   await freeDisk(diskOf(stage));
   await stage.redis.restart();
@@ -109,7 +112,7 @@ async function diskFull(stage: Stage): Promise<Toll> {
 async function diskFullForAWhile(stage: Stage): Promise<Toll> {
   await sleep(1_500);
   await fillDisk(diskOf(stage));
-  await eventually('new events to be refused', () => refused(stage) > 0);
+  await eventually('new events to be refused', () => refused(stage) > 0, 30_000);
   await sleep(3_000);
   await freeDisk(diskOf(stage));
   return { duplicates: perHit, recovery: recoveryBound, notes: [`${refused(stage)} times 503`] };
@@ -132,25 +135,28 @@ export const space: readonly Fault[] = [
   {
     id: 'T25',
     what: 'disk full, appendfsync always: redis-server ends',
-    tier: 'quick',
+    quickLoad: longer,
+    tier: 'full',
     only: 'fsync',
-    stage: { around: () => smallDisk(200) },
+    stage: { around: () => smallDisk(100) },
     inject: diskFull,
   },
   {
     id: 'T25s',
     what: 'disk full, appendfsync everysec: MISCONF',
+    quickLoad: longer,
     tier: 'full',
     mode: 'everysec',
     only: 'fsync',
-    stage: { redisArgs: ['--appendonly', 'yes', '--appendfsync', 'everysec'], around: () => smallDisk(200) },
+    stage: { redisArgs: ['--appendonly', 'yes', '--appendfsync', 'everysec'], around: () => smallDisk(100) },
     inject: diskFullForAWhile,
   },
   {
     id: 'T25e',
     what: 'disk full',
+    quickLoad: longer,
     tier: 'full',
-    stage: { embedded: true, around: () => smallDisk(200) },
+    stage: { embedded: true, around: () => smallDisk(100) },
     inject: diskFullForAWhile,
   },
 ];
