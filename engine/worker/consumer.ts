@@ -215,6 +215,7 @@ export class Consumer {
     if (this.queued === 0) {
       this.#clear();
       this.#filledAt = this.#deps.timers.now();
+      this.#rate.tick(this.#filledAt);
     }
     for (const entry of entries) this.#queue.push(entry);
   }

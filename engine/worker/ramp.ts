@@ -36,11 +36,16 @@ export class Ramp {
   }
 }
 
+/** So far back the rate is looked at: a quiet night says nothing about the day. */
+const span = 5_000;
+
 /** How many deliveries a route starts in a second while its breaker is closed. */
 export class StartRate {
   #from: number;
   #until: number | undefined;
   #starts = 0;
+  /** Of the span before this one. */
+  #last = 0;
   #before = 0;
 
   constructor(now: number) {
@@ -51,6 +56,14 @@ export class StartRate {
     this.#starts += 1;
   }
 
+  /** Called now and then, as with every read: a span that is over makes place for the next. */
+  tick(now: number): void {
+    if (this.#until !== undefined || now - this.#from < span) return;
+    this.#last = this.#of(now);
+    this.#from = now;
+    this.#starts = 0;
+  }
+
   /** The breaker does not let anything run. */
   held(now: number): void {
     this.#until ??= now;
@@ -58,12 +71,16 @@ export class StartRate {
 
   /** The breaker has closed: starts are counted anew. Returns the rate of the time before it opened. */
   restart(now: number, wasRamping: boolean): number {
-    const seconds = Math.max(1, ((this.#until ?? now) - this.#from) / 1_000);
     // A time that was cut short while the load was held down says nothing about how much is normal.
-    if (!wasRamping) this.#before = this.#starts / seconds;
+    if (!wasRamping) this.#before = Math.max(this.#last, this.#of(this.#until ?? now));
     this.#from = now;
     this.#until = undefined;
     this.#starts = 0;
+    this.#last = 0;
     return this.#before;
+  }
+
+  #of(until: number): number {
+    return this.#starts / Math.max(1, (until - this.#from) / 1_000);
   }
 }

@@ -45,4 +45,9 @@ test('the rate is that of the time before the breaker opened', () => {
   assert.equal(rate.restart(200_000, true), 100, 'what the ramp held down does not count');
   for (let n = 0; n < 50; n += 1) rate.started();
   assert.equal(rate.restart(201_000, false), 50);
+  rate.tick(205_000);
+  rate.tick(206_000);
+  for (let n = 0; n < 70; n += 1) rate.started();
+  rate.held(207_000);
+  assert.equal(rate.restart(210_000, false), 70, 'a quiet time before it does not count');
 });
