@@ -25,6 +25,18 @@ async function turns(stage: Stage, from: string, to: string): Promise<number> {
 
 const longest = (times: readonly number[]): number => Math.max(0, ...times);
 
+/** The service answers from now on; resolves to how many requests came in the second that began with the first of them. */
+async function firstSecond(stage: Stage): Promise<number> {
+  const times: number[] = [];
+  stage.main.answer = () => {
+    times.push(Date.now());
+    return undefined;
+  };
+  while (times.length === 0) await sleep(20);
+  await sleep(1_200);
+  return times.filter((at) => at < (times[0] ?? 0) + 1_000).length;
+}
+
 export const endpoints: readonly Fault[] = [
   {
     id: 'T26',
@@ -160,14 +172,17 @@ export const endpoints: readonly Fault[] = [
       const probes = stage.main.requests - before;
       // One for each window of 2 s, over all engines; a window may begin and end inside the time that was watched.
       const bound = Math.ceil(seconds / 2) + 1;
-      stage.main.answer = () => undefined;
+      const first = await firstSecond(stage);
+      // What was published in a second while all was well.
+      const normal = stage.full ? 1_000 : 600;
       return {
         ...calm,
-        notes: [`${probes} probes in ${seconds} s`],
-        wrong: unless([
-          probes <= bound,
-          `expected at most ${bound} probes of all engines together in ${seconds} s, got ${probes}`,
-        ]),
+        notes: [`${probes} probes in ${seconds} s`, `${first} requests in the first second after it`],
+        wrong: unless(
+          [probes <= bound, `expected at most ${bound} probes of all engines together in ${seconds} s, got ${probes}`],
+          [first <= 2 * normal, `expected at most ${2 * normal} requests in the first second after it, got ${first}`],
+          [(await stage.dead()) === 0, 'expected no dead letters of an outage'],
+        ),
       };
     },
   },

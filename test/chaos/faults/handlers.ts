@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { remoteOperations } from 'eventflow';
 import type { EngineChild } from '../../support/engine-process.ts';
 import type { PoisonKind } from '../../support/poison-plugin/index.ts';
-import { type Fault, perHit, type Toll, unless } from '../fault.ts';
+import { calm, type Fault, perHit, type Toll, unless } from '../fault.ts';
 import { recoveryBound, type Stage, type StageOptions } from '../stage.ts';
 
 type Poison = Readonly<Record<string, PoisonKind>>;
@@ -99,8 +99,7 @@ async function startsOf(stage: Stage): Promise<ReadonlyMap<string, number>> {
 }
 
 async function untilDead(stage: Stage, count: number): Promise<void> {
-  const end = Date.now() + patienceMs;
-  while (Date.now() < end && (await deadOf(stage)).length < count) await sleep(200);
+  await until(async () => (await deadOf(stage)).length >= count);
 }
 
 /** All that kill end as `crash_loop` after five hand-outs, and nobody beside them. */
@@ -128,16 +127,125 @@ async function isolated(stage: Stage, poison: Poison): Promise<Toll> {
   };
 }
 
+/** One poison among these ids does each of the kinds; c<n> is the n-th event that is published. */
+const mixed = (kinds: readonly PoisonKind[], every: number): Poison =>
+  Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`c${50 + n * every}`, kinds[n % kinds.length] ?? 'throw']));
+
+const published = (stage: Stage, ids: readonly string[]): boolean => ids.every((id) => stage.acknowledged.has(id));
+
+async function until(holds: () => Promise<boolean>): Promise<boolean> {
+  const end = Date.now() + patienceMs;
+  while (Date.now() < end) {
+    if (await holds()) return true;
+    await sleep(200);
+  }
+  return false;
+}
+
+/** The sum of a metric over its series, and over the engines that run. */
+async function metricOf(stage: Stage, name: string): Promise<number> {
+  const pages = await Promise.all(stage.running.map(async ({ admin }) => (await fetch(`${admin}/metrics`)).text()));
+  const values = pages.flatMap((page) => [...page.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)$`, 'gm'))]);
+  return values.reduce((sum, [, value]) => sum + Number(value), 0);
+}
+
+const alive = (stage: Stage): boolean => stage.running.every((engine) => !hasEnded(engine));
+
+/** Every attempt fails: the policy's number of them, then a letter, and the process never notices. */
+async function exhausted(stage: Stage, poison: Poison, attempts: number): Promise<Toll> {
+  const ids = Object.keys(poison).sort();
+  await untilDead(stage, ids.length);
+  const letters = await deadOf(stage);
+  const starts = await startsOf(stage);
+  return {
+    ...calm,
+    wrong: unless(
+      [alive(stage), 'expected the engine to live on'],
+      [
+        letters
+          .map(({ eventId }) => eventId)
+          .sort()
+          .join() === ids.join(),
+        'expected the letters of the poison alone',
+      ],
+      [letters.every(({ reason }) => reason === 'exhausted'), 'expected the reason exhausted for every letter'],
+      [ids.every((id) => starts.get(id) === attempts), `expected ${attempts} attempts of each`],
+    ),
+  };
+}
+
+async function told(stage: Stage, poison: Poison): Promise<Toll> {
+  const ids = Object.keys(poison);
+  const count = (): Promise<number> => metricOf(stage, 'eventflow_late_errors_total');
+  const counted = await until(async () => published(stage, ids) && (await count()) === ids.length);
+  return {
+    ...calm,
+    wrong: unless(
+      [alive(stage), 'expected the engine to live on'],
+      [counted, `expected ${ids.length} late errors to be counted for the plugin, got ${await count()}`],
+    ),
+  };
+}
+
+/** Given up at timeout and grace, each attempt; their slots go on, and what still runs is counted. */
+async function givenUp(stage: Stage, poison: Poison, attempts: number): Promise<Toll> {
+  const toll = await exhausted(stage, poison, attempts);
+  const deaf = Object.values(poison).filter((kind) => kind === 'deaf').length * attempts;
+  const leaked = await metricOf(stage, 'eventflow_leaked_handlers');
+  const loud = stage.lines.some(({ level, count }) => level === 'error' && count === 10);
+  return {
+    ...toll,
+    notes: [`${leaked} handlers still run`],
+    wrong: [
+      ...(toll.wrong ?? []),
+      ...unless(
+        [leaked === deaf, `expected ${deaf} handlers that still run, got ${leaked}`],
+        [loud, 'expected the log to tell of ten handlers that still run'],
+      ),
+    ],
+  };
+}
+
+const throwers = mixed(['throw', 'reject', 'throwText', 'throwNothing'], 60);
+const hangers = mixed(['hang', 'deaf'], 60);
+const latecomers = mixed(['rejectAfter', 'throwAfter'], 60);
 const killers: Poison = { c100: 'exit', c101: 'abort', c600: 'segfault', c900: 'memory' };
+const spinners: Poison = { c200: 'loop', c700: 'loop' };
 /** So little that it is full soon, and enough for the engine itself. */
 const smallHeap = { NODE_OPTIONS: '--max-old-space-size=96' };
+const twice = 'retry: { maxAttempts: 2, initialInterval: 50ms, maxInterval: 500ms }';
+const few = { events: 1_500, perSecond: 300 };
 
 export const handlers: readonly Fault[] = [
+  {
+    id: 'T32',
+    what: 'handlers that throw, at once, later, and no Error',
+    tier: 'quick',
+    quickLoad: few,
+    stage: staged(throwers, { route: twice }),
+    inject: (stage) => exhausted(stage, throwers, 2),
+  },
+  {
+    id: 'T33',
+    what: 'handlers that hang and ignore their abort',
+    tier: 'quick',
+    quickLoad: few,
+    stage: staged(hangers, { route: `timeout: 3s\n    ${twice}` }),
+    inject: (stage) => givenUp(stage, hangers, 2),
+  },
+  {
+    id: 'T34',
+    what: 'handlers that block the event loop for ever',
+    tier: 'full',
+    quickLoad: few,
+    stage: staged(spinners, { engines: 2 }),
+    inject: (stage) => isolated(stage, spinners),
+  },
   {
     id: 'T35',
     what: 'handlers that exit, abort, crash and fill the memory',
     tier: 'quick',
-    quickLoad: { events: 1_500, perSecond: 300 },
+    quickLoad: few,
     stage: staged(killers, { engines: 2, env: smallHeap }),
     inject: (stage) => isolated(stage, killers),
   },
@@ -145,8 +253,16 @@ export const handlers: readonly Fault[] = [
     id: 'T35e',
     what: 'the same on the embedded bus',
     tier: 'full',
-    quickLoad: { events: 1_500, perSecond: 300 },
+    quickLoad: few,
     stage: staged(killers, { embedded: true, env: smallHeap }),
     inject: (stage) => isolated(stage, killers),
+  },
+  {
+    id: 'T36',
+    what: 'errors that nobody catches, after the delivery',
+    tier: 'quick',
+    quickLoad: few,
+    stage: staged(latecomers),
+    inject: (stage) => told(stage, latecomers),
   },
 ];
