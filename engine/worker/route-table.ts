@@ -56,6 +56,7 @@ export class RouteTable {
   #numbers = new Map<string, number>();
   #names = new Map<number, string>();
   #draining = new Set<Promise<void>>();
+  #stopping = false;
   #generation: Pick<Generation, 'eventTypes'> = { eventTypes: new Map() };
 
   constructor(deps: RouteTableDeps) {
@@ -86,6 +87,7 @@ export class RouteTable {
     try {
       for (const route of [...changes.start, ...changes.change]) prepared.push(await this.#prepareRoute(route));
       await this.#breakers.refresh();
+      if (this.#stopping) throw new Error('expected an engine that goes on, it is stopping');
     } catch (error) {
       await Promise.allSettled(prepared.map((made) => unmake(made)));
       throw error;
@@ -93,8 +95,9 @@ export class RouteTable {
     return (drainMs) => this.#commit(prepared, changes.stop, generation, drainMs);
   }
 
-  /** Stops every worker; resolves when all have stopped. */
+  /** Stops every worker; resolves when all have stopped. What is being prepared meanwhile does not start any more. */
   async stop(drainMs: number): Promise<void> {
+    this.#stopping = true;
     const workers = [...this.#workers.values()];
     this.#workers.clear();
     await Promise.all([...workers.map((worker) => worker.stop(drainMs)), ...this.#draining]);
@@ -119,6 +122,7 @@ export class RouteTable {
 
   /** Nothing here can fail or wait: the swap is one step of the event loop. */
   #commit(prepared: readonly Prepared[], stop: readonly string[], generation: Generation, drainMs: number): void {
+    if (this.#stopping) return void prepared.map((made) => unmake(made));
     this.#generation = generation;
     for (const group of stop) this.#retire(group, drainMs);
     for (const { route, handler, group } of prepared) {
