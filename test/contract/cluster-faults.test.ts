@@ -4,9 +4,10 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import type { Bus, BusFault, BusOptions } from '../../engine/bus/bus.ts';
 import { openRedisBus } from '../../engine/bus/redis/bus.ts';
 import { BusLoad } from '../support/bus-load.ts';
-import { TestCluster } from '../support/cluster.ts';
+import { type ClusterNode, TestCluster } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
-import { ack, events, ids, publication, readAll, spec } from '../support/redis-entries.ts';
+import { TcpProxy } from '../support/proxy.ts';
+import { ack, events, ids, never, publication, readAll, spec } from '../support/redis-entries.ts';
 
 const types = Array.from({ length: 20 }, (_, at) => `order.t${at}`);
 const all = { ...spec, group: 'p.all', patterns: ['order.*'] };
@@ -26,8 +27,8 @@ describe('the bus on a Redis Cluster, when slots move and masters fall', { timeo
     faults = [];
   });
 
-  async function newBus(options: BusOptions = {}): Promise<Bus> {
-    const bus = await openRedisBus(cluster.url, { onFault: (fault) => faults.push(fault), ...options });
+  async function newBus(options: BusOptions = {}, url = cluster.url): Promise<Bus> {
+    const bus = await openRedisBus(url, { onFault: (fault) => faults.push(fault), ...options });
     open.push(bus);
     return bus;
   }
@@ -113,6 +114,40 @@ describe('the bus on a Redis Cluster, when slots move and masters fall', { timeo
     await eventually('the publisher to be heard', () => bus.publish([late]).catch(() => false as const));
     assert.deepEqual(ids(await readAll(group, 1)), ['late']);
   });
+
+  test('a half-open link to one node holds up nothing but its slots, and is noticed', async () => {
+    const owner = await cluster.ownerOf(events);
+    const proxy = await TcpProxy.start(owner.port);
+    const bus = await newBus({}, `${cluster.url}?natMap=127.0.0.1:${owner.port}=127.0.0.1:${proxy.port}`);
+    try {
+      const group = await bus.openGroup(all);
+      const far = await typeElsewhere(owner);
+      await bus.publish([publication('first'), { ...publication('far'), type: far }]);
+      assert.deepEqual(ids(await readAll(group, 2)), ['far', 'first']);
+      proxy.mode = 'black';
+      const late = publication('late');
+      await assert.rejects(bus.publish([late]), { code: /^EF50/ });
+      await bus.publish([{ ...publication('meanwhile'), type: far }]);
+      assert.deepEqual(ids(await readAll(group, 1)), ['meanwhile']);
+      await eventually('the silence to be told', () => faults.some(({ kind }) => kind === 'connection'), 20_000);
+      proxy.mode = 'pass';
+      await eventually('the link to work', () => bus.publish([late]).catch(() => false as const), 30_000);
+      const got = await eventually(
+        'the event',
+        () => group.read(10, never).then((some) => some.length > 0 && some),
+        30_000,
+      );
+      assert.deepEqual(ids(got), ['late']);
+    } finally {
+      await bus.close();
+      await proxy.stop();
+    }
+  });
+
+  async function typeElsewhere(owner: ClusterNode): Promise<string> {
+    for (const type of types) if ((await cluster.ownerOf(`ef:{${type}:0}:events`)).id !== owner.id) return type;
+    throw new Error('expected a stream on another node');
+  }
 
   test('a master that is killed is followed by its replica, and replicated durability loses nothing acknowledged', async () => {
     const bus = await newBus({ durability: { mode: 'replicated', replicas: 1 } });

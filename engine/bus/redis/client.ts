@@ -26,8 +26,8 @@ type Queueing = Required<Pick<CommonRedisOptions, 'enableOfflineQueue' | 'maxRet
 
 /** A node that does not answer for a slot yet, or not any more, is asked again after so long, ms. */
 export const redirectPauseMs = 100;
-/** A slot moves for some tenths of a second, ms. */
-const movePauseMs = 10;
+/** A slot moves for some tenths of a second: soon again, ms. */
+export const movePauseMs = 10;
 /** After so long the map of slots is asked for even when no node has objected to it, ms. */
 const mapAgeMs = 10_000;
 

@@ -14,6 +14,7 @@ import {
   connectOnce,
   linkTo,
   mastersOf,
+  movePauseMs,
   newClient,
   newCluster,
   ownerOf,
@@ -155,10 +156,15 @@ export class Connection {
         return await this.#writeAndWait(this.#linkTo(node ?? ''), script, rest, replicas);
       } catch (error) {
         if (!isElsewhere(error as Error) || this.#closed || performance.now() + redirectPauseMs > end) throw error;
+        if ((error as Error).message.startsWith('TRYAGAIN')) await sleep(movePauseMs);
+        else await this.#search(client);
       }
-      client.refreshSlotsCache();
-      await sleep(redirectPauseMs);
     }
+  }
+
+  #search(client: Cluster): Promise<void> {
+    client.refreshSlotsCache();
+    return sleep(redirectPauseMs);
   }
 
   /** WAIT counts for what was written on its own connection before it: if that changed it says nothing. */
