@@ -161,7 +161,8 @@ export class Stage implements Run {
   }
 
   async startEngine(at: number, env: Readonly<Record<string, string>> = {}): Promise<void> {
-    const engine = await spawnEngine(['--bus', this.store.busUrl, '--pipelines', this.folder], {
+    const busUrl = this.store.busUrlOf?.(at) ?? this.store.busUrl;
+    const engine = await spawnEngine(['--bus', busUrl, '--pipelines', this.folder], {
       EVENTFLOW_HTTP_EGRESS_ALLOW_PRIVATE_NETWORKS: 'true',
       EVENTFLOW_DELIVERY_LEASE: `${leaseMs}ms`,
       ...this.#env,

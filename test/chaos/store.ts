@@ -12,6 +12,8 @@ export type Durability = 'fsync' | 'replicated';
 export interface Store {
   /** What `--bus` is given. */
   readonly busUrl: string;
+  /** In its place, for an engine that is somewhere else than the others. */
+  readonly busUrlOf?: (engine: number) => string;
   /** For the engines, such as the durability mode that fits. */
   readonly env: Readonly<Record<string, string>>;
   stop(): Promise<void>;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { temporaryFolder } from './children.ts';
 import { eventually } from './eventually.ts';
+import { TcpProxy } from './proxy.ts';
 import { type RedisProcess, startRedisProcess } from './redis.ts';
 import { asTestUser } from './redis-user.ts';
 
@@ -16,43 +17,54 @@ export interface SentinelOptions {
   readonly args?: readonly string[];
   /** Lines for the sentinels' configuration. */
   readonly sentinelConfig?: readonly string[];
+  /** Whether all, the servers among themselves too, know each server by a proxy that can break. */
+  readonly proxied?: boolean;
+}
+
+/** One that keeps data. */
+export interface DataServer extends RedisProcess {
+  /** By which the others know it. */
+  readonly announced: number;
+  readonly proxy: TcpProxy | undefined;
 }
 
 export class TestSentinel {
   /** In the order in which they were started: the first began as the master. */
-  readonly servers: readonly RedisProcess[];
+  readonly servers: readonly DataServer[];
   readonly sentinels: readonly RedisProcess[];
   readonly #remove: () => Promise<void>;
 
-  private constructor(
-    servers: readonly RedisProcess[],
-    sentinels: readonly RedisProcess[],
-    remove: () => Promise<void>,
-  ) {
+  private constructor(servers: readonly DataServer[], sentinels: readonly RedisProcess[], remove: () => Promise<void>) {
     this.servers = servers;
     this.sentinels = sentinels;
     this.#remove = remove;
   }
 
   /** Resolves when the replicas follow and every sentinel knows all the others. */
-  static async start({ args = [], sentinelConfig = [] }: SentinelOptions = {}): Promise<TestSentinel> {
+  static async start({ args = [], sentinelConfig = [], proxied = false }: SentinelOptions = {}): Promise<TestSentinel> {
     const folder = await temporaryFolder('eventflow-sentinel-');
-    const started: RedisProcess[] = [];
-    const start = async (place: Parameters<typeof startRedisProcess>[0]): Promise<RedisProcess> => {
-      const server = await startRedisProcess(place);
-      started.push(server);
-      return server;
+    const started: { stop(): Promise<void> }[] = [];
+    const keep = <T extends { stop(): Promise<void> }>(one: T): T => {
+      started.push(one);
+      return one;
+    };
+    const start = async (args: readonly string[]): Promise<DataServer> => {
+      const proxy = proxied ? keep(await TcpProxy.start(0)) : undefined;
+      const announce = proxy === undefined ? [] : ['--replica-announce-port', String(proxy.port)];
+      const server = keep(await startRedisProcess({ args: [...args, ...announce] }));
+      if (proxy !== undefined) proxy.target = server.port;
+      return { ...server, announced: proxy?.port ?? server.port, proxy };
     };
     try {
       const data = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1', ...args];
-      const master = await start({ args: data });
-      const following = [...data, '--replicaof', `127.0.0.1 ${master.port}`];
-      const replicas = await Promise.all([start({ args: following }), start({ args: following })]);
+      const master = await start(data);
+      const following = [...data, '--replicaof', `127.0.0.1 ${master.announced}`];
+      const replicas = await Promise.all([start(following), start(following)]);
       const sentinels = await Promise.all(
         [1, 2, 3].map(async (at) => {
           const config = join(folder.path, `${at}.conf`);
-          await writeFile(config, configuration(master.port, sentinelConfig));
-          return await start({ config, args: ['--sentinel'] });
+          await writeFile(config, configuration(master.announced, sentinelConfig));
+          return keep(await startRedisProcess({ config, args: ['--sentinel'] }));
         }),
       );
       const made = new TestSentinel([master, ...replicas], sentinels, () => folder.remove());
@@ -76,15 +88,15 @@ export class TestSentinel {
   }
 
   /** Whom most sentinels take for the master now. */
-  async master(): Promise<RedisProcess> {
+  async master(): Promise<DataServer> {
     const ports = await Promise.all(this.sentinels.map(masterPort));
-    const server = this.servers.find(({ port }) => ports.filter((named) => named === port).length >= 2);
+    const server = this.servers.find(({ announced }) => ports.filter((named) => named === announced).length >= 2);
     if (server === undefined) throw new Error(`expected two sentinels to agree on a master, got ${ports.join(', ')}`);
     return server;
   }
 
   /** Resolves to the new master once two sentinels name another one than `old`, and it knows itself that it is. */
-  async masterAfter(old: RedisProcess, ms = 60_000): Promise<RedisProcess> {
+  async masterAfter(old: DataServer, ms = 60_000): Promise<DataServer> {
     return await eventually(
       'another master',
       async () => {
@@ -98,6 +110,7 @@ export class TestSentinel {
   }
 
   async stop(): Promise<void> {
+    for (const { proxy } of this.servers) await proxy?.stop();
     await Promise.all([...this.sentinels, ...this.servers].map((server) => server.stop()));
     await this.#remove();
   }

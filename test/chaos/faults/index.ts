@@ -5,6 +5,7 @@ import { cluster } from './cluster.ts';
 import { endpoints } from './endpoints.ts';
 import { engines } from './engines.ts';
 import { together } from './everything.ts';
+import { failover } from './failover.ts';
 import { handlers } from './handlers.ts';
 import { network } from './network.ts';
 import { operating } from './operations.ts';
@@ -16,6 +17,7 @@ export const faults: readonly Fault[] = [
   ...engines,
   ...store,
   ...space,
+  ...failover,
   ...network,
   ...cluster,
   ...endpoints,
