@@ -36,14 +36,14 @@ export async function makeTestUser(adminUrl: string): Promise<{ readonly url: st
   }
 }
 
-/** What the server refused to that user, such as `command keys`: some errors are expected to be put up with. */
-export async function refusals(adminUrl: string): Promise<readonly string[]> {
+/** What the server refused to a user [that one], such as `command keys`; who was refused may have put up with it. */
+export async function refusals(adminUrl: string, user = name): Promise<readonly string[]> {
   const client = new Redis(adminUrl, { replyMapping: 'legacy' });
   try {
     const log = (await client.call('ACL', 'LOG')) as (string | number)[][];
     return log
       .map((flat) => new Map(Array.from({ length: flat.length / 2 }, (_, at) => [flat[2 * at], flat[2 * at + 1]])))
-      .filter((entry) => entry.get('username') === name)
+      .filter((entry) => entry.get('username') === user)
       .map((entry) => `${entry.get('reason')} ${entry.get('object')}`);
   } finally {
     client.disconnect();
