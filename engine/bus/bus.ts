@@ -249,6 +249,24 @@ export interface Fill {
   readonly limit: number;
 }
 
+export interface StoreServer {
+  readonly name: 'Redis' | 'Valkey';
+  readonly version: string;
+  /** `master` or `slave`, as the server says it. */
+  readonly role: string;
+  readonly appendOnly: boolean;
+  /** The last snapshot, and the last rewrite of the append-only file, went wrong. */
+  readonly snapshotFailed: boolean;
+  readonly rewriteFailed: boolean;
+}
+
+export interface StoreExamination {
+  /** Every master. */
+  readonly servers: readonly StoreServer[];
+  /** What this user would have to be allowed, as the server writes it. */
+  readonly missingRights: readonly string[];
+}
+
 export interface BusOptions {
   readonly streams?: readonly StreamRule[];
   /** Key prefix in Redis [ef]; ignored by SQLite. */
@@ -311,6 +329,8 @@ export interface Bus {
   hazards?(): Promise<readonly string[]>;
   /** How full the fullest part of the store is; undefined without a limit. Absent where the store knows no limit. */
   fill?(): Promise<Fill | undefined>;
+  /** For people who look for what is wrong. Absent where there is no server to look at. */
+  examine?(): Promise<StoreExamination>;
   /**
    * Tells other processes where this engine's admin listener is, when they cannot use the store themselves: an embedded
    * bus has one owner, and everybody else talks to it over HTTP. Absent where the store is open to all.

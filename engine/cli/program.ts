@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly define: DefineC
   events: () => import('./events.ts'),
   circuits: () => import('./circuits.ts'),
   verify: () => import('./verify.ts'),
+  doctor: () => import('./doctor.ts'),
   schema: () => import('./schema.ts'),
   generate: () => import('./generate.ts'),
   plugins: () => import('./plugins.ts'),

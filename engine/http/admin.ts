@@ -11,7 +11,7 @@ import { readBody } from './body.ts';
 import type { HttpDeps, ListenAddress, Listening } from './deps.ts';
 import { createServer, defaultServerLimits, Gate, listenOn, readListen, refuse } from './server.ts';
 
-const isLoopback = (host: string): boolean =>
+export const isLoopback = (host: string): boolean =>
   /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?|\[?::ffff:127(\.\d{1,3}){3}\]?)$/i.test(host);
 
 function hostOf(header: string | undefined): string | undefined {

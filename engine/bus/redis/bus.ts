@@ -15,6 +15,7 @@ import type {
   JournalLine,
   Publication,
   PublishResult,
+  StoreExamination,
   Tally,
 } from '../bus.ts';
 import type { AskMasters } from './ask.ts';
@@ -24,6 +25,7 @@ import { ServerClock } from './clock.ts';
 import { Connection, type ConnectionSpec } from './connection.ts';
 import { RedisDeadLetters } from './dead-letters.ts';
 import { checkDurability } from './durability.ts';
+import { examine } from './examine.ts';
 import { FailoverWatch } from './failover.ts';
 import { FaultLog, faultKind } from './faults.ts';
 import { Feeds } from './feed.ts';
@@ -35,7 +37,7 @@ import { Membership } from './membership.ts';
 import { findHazards, readFill } from './memory.ts';
 import { Publisher } from './publisher.ts';
 import { Registry } from './registry.ts';
-import { parseTarget, type Target } from './target.ts';
+import { isVerified, parseTarget, type Target } from './target.ts';
 
 const publishDeadlineMs = 2_000;
 const commandDeadlineMs = 10_000;
@@ -102,6 +104,9 @@ class RedisBus implements Bus {
 
   async start(): Promise<void> {
     await Promise.all([this.#commands.connect(), this.#publishing.connect()]);
+    if (!isVerified(this.#target)) {
+      this.#faults.event('other', `the certificate of ${this.label} is not verified (insecure=true in its URL)`);
+    }
     await this.#assertVersion();
     await this.#registry.start();
     await this.#clock.start();
@@ -216,6 +221,10 @@ class RedisBus implements Bus {
 
   fill(): Promise<Fill | undefined> {
     return readFill(this.#ask);
+  }
+
+  examine(): Promise<StoreExamination> {
+    return examine(this.#ask, this.#commands, this.#options.prefix ?? defaults.prefix);
   }
 
   async ping(): Promise<void> {
