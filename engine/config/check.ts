@@ -43,7 +43,8 @@ function convertReferences(tree: Tree, errors: readonly ErrorObject[]): boolean 
   return changed;
 }
 
-const withoutCredentials = (text: string): string => text.replace(/:\/\/[^/@\s]+@/g, '://[secret]@');
+const withoutCredentials = (text: string): string =>
+  text.replace(/:\/\/[^/@\s]+@/g, '://[secret]@').replace(/([?&]\w*password=)[^&\s]*/gi, '$1[secret]');
 
 /** What stands there, in a few words. Never the value of a reference or of a secret. */
 export function shown(node: Tree | undefined, secret = false): string {

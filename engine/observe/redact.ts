@@ -11,8 +11,9 @@ const shortest = 3;
 const secretKey =
   /^(proxy-?)?authorization$|cookie|passw(or)?d|passphrase|secret|token|api[-_]?key|private[-_]?key|credential|signing[-_]?key/i;
 
-/** `//user:password@host`, and what follows the scheme of an Authorization header. */
+/** `//user:password@host`, `?sentinelPassword=…`, and what follows the scheme of an Authorization header. */
 const inUrl = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@"']+@/gi;
+const inQuery = /([?&]\w*password=)[^\s&"']+/gi;
 const inHeader = /\b(Bearer|Basic|Digest)\s+[A-Za-z0-9._~+/=-]{8,}/g;
 
 /** Each secret as it stands, and as it stands in a URL or a Basic header; longest first, since one may contain another. */
@@ -33,6 +34,7 @@ export function redact(value: unknown, secrets: Iterable<string>): unknown {
     forms
       .reduce((line, form) => (line.includes(form) ? line.replaceAll(form, masked) : line), clear)
       .replace(inUrl, `$1${masked}@`)
+      .replace(inQuery, `$1${masked}`)
       .replace(inHeader, `$1 ${masked}`);
   const walk = (part: unknown): unknown => {
     if (typeof part === 'string') return text(part);

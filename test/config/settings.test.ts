@@ -173,6 +173,10 @@ test('a bad setting is shown at its place, all of them at once', async () => {
 
 test('credentials in a URL are not repeated', async () => {
   assert.match(await faultsOf('bus: redys://user:hunter2@host\n'), /got "redys:\/\/\[secret\]@host"/);
+  assert.match(
+    await faultsOf('bus: redys://host/m?sentinelPassword=hunter2&x=1\n'),
+    /\?sentinelPassword=\[secret\]&x=1"/,
+  );
 });
 
 test('references are filled in', async () => {

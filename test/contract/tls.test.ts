@@ -70,8 +70,12 @@ describe('a link over TLS', { timeout: 60_000 }, () => {
     assert.equal(await outcomeOf(`${open.url}?ca=${authority.ca}`), 'opened');
   });
 
-  test('is made to anybody with insecure=true alone', async () => {
-    assert.equal(await outcomeOf(`${open.url}?insecure=true`), 'opened');
+  test('is made to anybody with insecure=true alone, and that is told', async () => {
+    const told: string[] = [];
+    const bus = await openRedisBus(`${open.url}?insecure=true`, { onFault: ({ message }) => told.push(message) });
+    await bus.close();
+    const { label } = bus;
+    assert.deepEqual(told, [`the certificate of ${label} is not verified (insecure=true in its URL)`]);
     assert.match(await outcomeOf(`${open.url}?rejectUnauthorized=false`), /^EF5003 /);
   });
 

@@ -204,10 +204,13 @@ test('a secret that comes with a reload is masked from then on', () => {
 
 test('credentials in a URL and in a header are masked though nobody declared them', () => {
   const { engine, lines } = capture();
-  engine.log.warn({ to: 'redis://user:hunter2@cache:6379/0' }, 'sent Authorization: Bearer abc.def-ghi');
+  engine.log.warn(
+    { to: 'redis://user:hunter2@cache:6379/0?sentinelPassword=hunter2&x=1' },
+    'sent Authorization: Bearer abc.def-ghi',
+  );
   assert.deepEqual(
     [lines()[0]?.['to'], lines()[0]?.['msg']],
-    ['redis://[secret]@cache:6379/0', 'sent Authorization: Bearer [secret]'],
+    ['redis://[secret]@cache:6379/0?sentinelPassword=[secret]&x=1', 'sent Authorization: Bearer [secret]'],
   );
 });
 

@@ -59,6 +59,12 @@ export function parseTarget(text: string): Target {
   }
 }
 
+/** False only where the URL says so. */
+export function isVerified({ kind, options }: Target): boolean {
+  const tls = kind === 'cluster' ? options.redisOptions?.tls : options.tls;
+  return tls?.rejectUnauthorized !== false;
+}
+
 function singleTarget(url: BusUrl): SingleTarget {
   const [host, ...more] = url.hosts(6379);
   if (host === undefined || more.length > 0) {
