@@ -12,6 +12,7 @@ import { type RedisProcess, removeKeys } from '../support/redis.ts';
 import { ack, events, publication, spec } from '../support/redis-entries.ts';
 import { refusals } from '../support/redis-user.ts';
 import { TestSentinel } from '../support/sentinel.ts';
+import { Authority, tlsArgs } from '../support/tls.ts';
 import { busExam } from './exam.ts';
 
 const sentinel = await TestSentinel.start();
@@ -109,6 +110,23 @@ describe('behind Sentinel', () => {
     } finally {
       await bus.close();
       await own.stop();
+    }
+  });
+
+  test('over TLS both Redis and the sentinels are asked by their certificates', async () => {
+    const authority = await Authority.create();
+    const certificate = await authority.sign('server', ['IP:127.0.0.1']);
+    const own = await TestSentinel.start({ tls: (port) => tlsArgs(authority, certificate, port, true) });
+    try {
+      const url = own.url.replace('redis+', 'rediss+');
+      const trusted = `${url}?ca=${authority.ca}&cert=${certificate.cert}&key=${certificate.key}`;
+      const bus = await openRedisBus(trusted, { durability: { mode: 'replicated' } });
+      assert.equal((await bus.publish([publication()]))[0]?.kind, 'accepted');
+      await bus.close();
+      await assert.rejects(openRedisBus(url, {}), { code: 'EF5001' });
+    } finally {
+      await own.stop();
+      await authority.remove();
     }
   });
 

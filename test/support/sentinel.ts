@@ -5,7 +5,7 @@ import { Redis } from 'ioredis';
 import { temporaryFolder } from './children.ts';
 import { eventually } from './eventually.ts';
 import { TcpProxy } from './proxy.ts';
-import { type RedisProcess, startRedisProcess } from './redis.ts';
+import { freePort, type RedisProcess, startRedisProcess } from './redis.ts';
 import { asTestUser } from './redis-user.ts';
 
 export const masterName = 'main';
@@ -19,10 +19,12 @@ export interface SentinelOptions {
   readonly sentinelConfig?: readonly string[];
   /** Whether all, the servers among themselves too, know each server by a proxy that can break. */
   readonly proxied?: boolean;
+  /** What makes servers and sentinels listen on this port over TLS: then that is where all know each other. */
+  readonly tls?: (port: number) => readonly string[];
 }
 
-/** One that keeps data. */
-export interface DataServer extends RedisProcess {
+/** One of them. */
+export interface SentinelMember extends RedisProcess {
   /** By which the others know it. */
   readonly announced: number;
   readonly proxy: TcpProxy | undefined;
@@ -30,30 +32,45 @@ export interface DataServer extends RedisProcess {
 
 export class TestSentinel {
   /** In the order in which they were started: the first began as the master. */
-  readonly servers: readonly DataServer[];
-  readonly sentinels: readonly RedisProcess[];
+  readonly servers: readonly SentinelMember[];
+  readonly sentinels: readonly SentinelMember[];
   readonly #remove: () => Promise<void>;
 
-  private constructor(servers: readonly DataServer[], sentinels: readonly RedisProcess[], remove: () => Promise<void>) {
+  private constructor(
+    servers: readonly SentinelMember[],
+    sentinels: readonly SentinelMember[],
+    remove: () => Promise<void>,
+  ) {
     this.servers = servers;
     this.sentinels = sentinels;
     this.#remove = remove;
   }
 
   /** Resolves when the replicas follow and every sentinel knows all the others. */
-  static async start({ args = [], sentinelConfig = [], proxied = false }: SentinelOptions = {}): Promise<TestSentinel> {
+  static async start({
+    args = [],
+    sentinelConfig = [],
+    proxied = false,
+    tls,
+  }: SentinelOptions = {}): Promise<TestSentinel> {
     const folder = await temporaryFolder('eventflow-sentinel-');
     const started: { stop(): Promise<void> }[] = [];
     const keep = <T extends { stop(): Promise<void> }>(one: T): T => {
       started.push(one);
       return one;
     };
-    const start = async (args: readonly string[]): Promise<DataServer> => {
+    const secured = async (): Promise<{ port?: number; args: readonly string[] }> => {
+      if (tls === undefined) return { args: [] };
+      const port = await freePort();
+      return { port, args: [...tls(port), '--tls-replication', 'yes'] };
+    };
+    const start = async (args: readonly string[]): Promise<SentinelMember> => {
+      const secure = await secured();
       const proxy = proxied ? keep(await TcpProxy.start(0)) : undefined;
       const announce = proxy === undefined ? [] : ['--replica-announce-port', String(proxy.port)];
-      const server = keep(await startRedisProcess({ args: [...args, ...announce] }));
+      const server = keep(await startRedisProcess({ args: [...args, ...announce, ...secure.args] }));
       if (proxy !== undefined) proxy.target = server.port;
-      return { ...server, announced: proxy?.port ?? server.port, proxy };
+      return { ...server, announced: proxy?.port ?? secure.port ?? server.port, proxy };
     };
     try {
       const data = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1', ...args];
@@ -64,7 +81,9 @@ export class TestSentinel {
         [1, 2, 3].map(async (at) => {
           const config = join(folder.path, `${at}.conf`);
           await writeFile(config, configuration(master.announced, sentinelConfig));
-          return keep(await startRedisProcess({ config, args: ['--sentinel'] }));
+          const secure = await secured();
+          const sentinel = keep(await startRedisProcess({ config, args: ['--sentinel', ...secure.args] }));
+          return { ...sentinel, announced: secure.port ?? sentinel.port, proxy: undefined };
         }),
       );
       const made = new TestSentinel([master, ...replicas], sentinels, () => folder.remove());
@@ -79,7 +98,7 @@ export class TestSentinel {
 
   get url(): string {
     return asTestUser(
-      `redis+sentinel://${this.sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${masterName}/0`,
+      `redis+sentinel://${this.sentinels.map(({ announced }) => `127.0.0.1:${announced}`).join(',')}/${masterName}/0`,
     );
   }
 
@@ -88,7 +107,7 @@ export class TestSentinel {
   }
 
   /** Whom most sentinels take for the master now. */
-  async master(): Promise<DataServer> {
+  async master(): Promise<SentinelMember> {
     const ports = await Promise.all(this.sentinels.map(masterPort));
     const server = this.servers.find(({ announced }) => ports.filter((named) => named === announced).length >= 2);
     if (server === undefined) throw new Error(`expected two sentinels to agree on a master, got ${ports.join(', ')}`);
@@ -96,7 +115,7 @@ export class TestSentinel {
   }
 
   /** Resolves to the new master once two sentinels name another one than `old`, and it knows itself that it is. */
-  async masterAfter(old: DataServer, ms = 60_000): Promise<DataServer> {
+  async masterAfter(old: SentinelMember, ms = 60_000): Promise<SentinelMember> {
     return await eventually(
       'another master',
       async () => {

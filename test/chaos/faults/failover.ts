@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.ts';
 import { TcpProxy } from '../../support/proxy.ts';
-import { type DataServer, downAfterMs, masterName, TestSentinel } from '../../support/sentinel.ts';
+import { downAfterMs, masterName, type SentinelMember, TestSentinel } from '../../support/sentinel.ts';
 import { type Fault, perHit, type Toll, unless } from '../fault.ts';
 import { recoveryBound, type Stage } from '../stage.ts';
 import { type Durability, type Store, withRedis } from '../store.ts';
@@ -52,7 +52,7 @@ class SplitStore extends SentinelStore {
   readonly busUrlOf = (engine: number): string => {
     if (engine !== 0) return this.busUrl;
     const { sentinels, servers } = this.sentinel;
-    const [first] = servers as [DataServer];
+    const [first] = servers as [SentinelMember];
     const near = sentinels.map(({ port }, at) => `127.0.0.1:${port}=127.0.0.1:${this.proxies[at]?.port}`);
     const natMap = [`127.0.0.1:${first.announced}=127.0.0.1:${first.port}`, ...near].join(',');
     const hosts = this.proxies.map(({ port }) => `127.0.0.1:${port}`).join(',');
@@ -92,11 +92,11 @@ function longestGap(times: Iterable<number>): number {
 const mayLose = (stage: Stage, seconds: number, why: string): Pick<Toll, 'mayLose'> =>
   stage.durability === 'replicated' ? {} : { mayLose: { atMost: Math.ceil(seconds * stage.publisher.perSecond), why } };
 
-const asOperator = (server: DataServer, ...words: readonly [string, ...string[]]): Promise<unknown> =>
+const asOperator = (server: SentinelMember, ...words: readonly [string, ...string[]]): Promise<unknown> =>
   withRedis(server.adminUrl, (client) => client.call(...words));
 
 /** Lets no replica in again; whoever else has a link, or comes as a user with a password of its own, notices nothing. */
-async function shutReplicasOut(master: DataServer): Promise<void> {
+async function shutReplicasOut(master: SentinelMember): Promise<void> {
   await withRedis(master.adminUrl, async (client) => {
     await client.call('CONFIG', 'SET', 'requirepass', 'nobody-knows');
     await client.call('CLIENT', 'KILL', 'TYPE', 'replica');
@@ -181,5 +181,5 @@ export const failover: readonly Fault[] = [
   },
 ];
 
-const follows = async (server: DataServer): Promise<boolean> =>
+const follows = async (server: SentinelMember): Promise<boolean> =>
   /^role:slave.*^master_link_status:up/ms.test(String(await asOperator(server, 'INFO', 'replication')));
