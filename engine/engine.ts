@@ -26,7 +26,8 @@ import { guardProcess, type OwnProcess } from './own-process.ts';
 import type { Handler } from './plugin.ts';
 import { createEgress, type Egress } from './plugins/egress.ts';
 import { handlerFor } from './plugins/handler-for.ts';
-import { type PluginCatalog, type PluginsPlace, readCatalog } from './plugins/manifest.ts';
+import type { PluginsPlace } from './plugins/manifest.ts';
+import { PluginShelf } from './plugins/shelf.ts';
 import { createTemplates } from './plugins/templates.ts';
 import { type BusPublisher, createPublisher, type Publisher } from './publisher.ts';
 import { printDiagnostics, Reloader } from './reload.ts';
@@ -99,7 +100,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
 class RunningEngine implements Engine {
   #options: EngineOptions;
-  #catalog: PluginCatalog;
+  #plugins: PluginShelf;
   #secrets: readonly string[] = [];
   #wantedBy = new Map<string, number>();
   #log: EngineLog;
@@ -125,16 +126,16 @@ class RunningEngine implements Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     const { settings } = options;
-    const { catalog, diagnostics } = readCatalog(settings.plugins, settings.folder, options.pluginsPlace);
+    this.#plugins = new PluginShelf(settings.plugins, settings.folder, options.pluginsPlace);
+    const diagnostics = this.#plugins.refresh();
     if (diagnostics.length > 0) throw new ConfigError(diagnostics.map((diagnostic) => formatDiagnostic(diagnostic)));
-    this.#catalog = catalog;
     const destination = options.logTo === undefined ? {} : { destination: options.logTo };
     this.#log = createLog({ level: settings.log.level, secrets: () => this.#secrets, ...destination });
     this.#metrics = createMetrics({
       bus: () => this.#bus,
       gauges: () => this.#table?.gauges() ?? [],
       version,
-      plugins: () => this.#plugins(),
+      plugins: () => this.#plugins.versions(),
     });
     this.#observer = observeAll([
       this.#metrics.observer,
@@ -279,7 +280,7 @@ class RunningEngine implements Engine {
     this.#unguard = guardProcess({
       onFailure: (error) => ownProcess.onFailure(error),
       watchdogMs: settings.delivery.watchdog,
-      catalog: this.#catalog,
+      catalog: this.#plugins.next,
       observer: this.#observer,
       lastStarted: this.#lastStarted,
       routes: () => this.#table?.numbers ?? new Map(),
@@ -289,7 +290,10 @@ class RunningEngine implements Engine {
 
   async #load(): Promise<LoadResult> {
     const { settings, cwd, env, allowEmpty = false } = this.#options;
-    const loaded = await loadGeneration({ paths: settings.pipelines, catalog: this.#catalog, env, cwd, allowEmpty });
+    const broken = this.#plugins.refresh();
+    const catalog = this.#plugins.next;
+    const loaded = await loadGeneration({ paths: settings.pipelines, catalog, env, cwd, allowEmpty });
+    if (broken.length > 0) return { ...loaded, ok: false, diagnostics: broken };
     // Kept from before as well: a route of the old generation may still be draining, and writes to the log.
     if (loaded.ok) this.#secrets = [...new Set([...this.#secrets, ...loaded.secrets])];
     return loaded;
@@ -297,11 +301,12 @@ class RunningEngine implements Engine {
 
   #swapped(generation: Generation, number: number): void {
     this.#wantedBy.clear();
+    this.#plugins.adopt();
     this.#metrics.setGeneration(generation, number, Date.now());
   }
 
   #createHandler(route: Route): Promise<Handler> {
-    return handlerFor(route, this.#catalog, {
+    return handlerFor(route, this.#plugins.next, {
       http: this.#egress,
       templates: createTemplates(),
       log: (of) => this.#log.logFor(of),
@@ -376,11 +381,6 @@ class RunningEngine implements Engine {
     if (up === this.#busUp) return;
     this.#busUp = up;
     this.#observer({ kind: 'bus_up', up, label: this.bus.label, error });
-  }
-
-  #plugins(): { name: string; version: string }[] {
-    const all = [...this.#catalog.handlers.values()].flat();
-    return [...new Map(all.map(({ plugin, version: of }) => [plugin, { name: plugin, version: of }])).values()];
   }
 }
 

@@ -77,8 +77,13 @@ function entryFile({ folder, entry }: HandlerSource): string {
   throw new Error(`expected the entry to be inside the package, got ${entry}`);
 }
 
-/** By entry file. Node keeps modules for the life of the process anyway: a new version needs a restart. */
-const imported = new Map<string, Promise<unknown>>();
+interface Imported {
+  readonly version: string | undefined;
+  readonly module: Promise<unknown>;
+}
+
+/** By entry file; undefined where every import has failed. */
+const imported = new Map<string, Imported | undefined>();
 
 async function importEntry(source: HandlerSource): Promise<unknown> {
   const file = entryFile(source);
