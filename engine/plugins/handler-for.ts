@@ -18,6 +18,7 @@ export async function handlerFor(
   const source = {
     plugin: manifest.plugin,
     folder: manifest.folder,
+    version: manifest.version,
     entry: `./${relative(manifest.folder, manifest.entry)}`,
   };
   const loaded = await loadHandler(route, source, deps);

@@ -9,6 +9,7 @@ import type { Route } from '../core/route.ts';
 import { type ErrorCode, EventFlowError } from '../errors.ts';
 import { apiVersion, type Handler, type Plugin } from '../plugin.ts';
 import { type ContextDeps, createContext } from './context.ts';
+import { freshUrl } from './editions.ts';
 
 /** Where the manifest says the code is. */
 export interface HandlerSource {
@@ -16,6 +17,8 @@ export interface HandlerSource {
   readonly folder: string;
   /** The file to import, absolute or from that folder. */
   readonly entry: string;
+  /** Of the package: another one than before is imported anew. */
+  readonly version?: string;
 }
 
 export interface LoadDeps extends ContextDeps {
@@ -88,10 +91,12 @@ const imported = new Map<string, Imported | undefined>();
 async function importEntry(source: HandlerSource): Promise<unknown> {
   const file = entryFile(source);
   const known = imported.get(file);
-  if (known !== undefined) return known;
-  const module = import(pathToFileURL(file).href).then((exports: { default?: unknown }) => exports.default);
-  imported.set(file, module);
-  module.catch(() => imported.delete(file));
+  if (known !== undefined && known.version === source.version) return known.module;
+  const url = imported.has(file) ? freshUrl(file, realpathSync(source.folder)) : pathToFileURL(file).href;
+  const module = import(url).then((exports: { default?: unknown }) => exports.default);
+  imported.set(file, { version: source.version, module });
+  // Node remembers the failure as well, so the next try is made under another URL.
+  module.catch(() => imported.set(file, known));
   return module;
 }
 
