@@ -12,6 +12,7 @@ import { operating } from './operations.ts';
 import { reload } from './reload.ts';
 import { space } from './space.ts';
 import { store } from './store.ts';
+import { upgrades } from './upgrade.ts';
 
 export const faults: readonly Fault[] = [
   ...engines,
@@ -23,6 +24,7 @@ export const faults: readonly Fault[] = [
   ...endpoints,
   ...handlers,
   ...reload,
+  ...upgrades,
   ...clock,
   ...operating,
   ...together,
