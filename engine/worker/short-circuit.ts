@@ -8,13 +8,15 @@ import type { DeadLetter } from '../core/delivery.ts';
 import type { Timer, Timers } from '../core/timers.ts';
 
 const batch = 500;
-/** After a bus that did not answer, ms. */
+/** Before the bus is asked again, or another letter comes back because nobody probes with the last, ms. */
 const againPause = 2_000;
 
 export interface ShortCircuitDeps {
   readonly group: string;
   readonly deadLetters: DeadLetterStore;
   readonly now: () => number;
+  /** ms since the epoch; undefined while the breaker is closed. */
+  readonly nextProbeAt: () => number | undefined;
   readonly timers: Timers;
   readonly onRedriven: (count: number) => void;
   readonly onFault: (error: Error) => void;
@@ -44,9 +46,19 @@ export class ShortCircuit {
   changed(to: BreakerState, ours: boolean): void {
     this.#deps.timers.cancel(this.#timer);
     if (to.kind === 'closed' && (ours || this.#left)) this.#bringBack();
-    if (to.kind !== 'open') return;
-    const { now, timers } = this.#deps;
-    this.#timer = timers.after(Math.max(1, to.until - now()), () => this.#then(() => this.#redriveOne()));
+    if (to.kind !== 'closed') this.#probeLater(1);
+  }
+
+  /** Until it is closed: who has the lease of a probe may die with it, and a breaker may want several. */
+  #probeLater(least: number): void {
+    const { now, timers, nextProbeAt } = this.#deps;
+    const at = nextProbeAt();
+    if (at === undefined || this.#stopped) return;
+    timers.cancel(this.#timer);
+    this.#timer = timers.after(Math.max(least, at - now()), () => {
+      this.#probeLater(againPause);
+      if ((nextProbeAt() ?? Number.POSITIVE_INFINITY) <= now()) this.#then(() => this.#redriveOne());
+    });
   }
 
   /** A letter of ours is in the DLQ. It may have been on its way there when the breaker closed. */
@@ -74,16 +86,18 @@ export class ShortCircuit {
         await act();
       } catch (error) {
         this.#deps.onFault(error as Error);
-        this.#tryAgain(act);
+        this.#tryAgain();
       }
     });
   }
 
-  #tryAgain(act: () => Promise<unknown>): void {
-    const { timers } = this.#deps;
+  /** While it is not closed the next letter is coming anyway. */
+  #tryAgain(): void {
+    const { timers, nextProbeAt } = this.#deps;
     this.#left = true;
+    if (this.#stopped || nextProbeAt() !== undefined) return;
     timers.cancel(this.#timer);
-    if (!this.#stopped) this.#timer = timers.after(againPause, () => this.#then(act));
+    this.#timer = timers.after(againPause, () => this.#bringBack());
   }
 
   /** The oldest: one that fails by its own fault is the newest afterwards, and must not be the only one ever tried. */

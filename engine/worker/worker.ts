@@ -6,7 +6,7 @@
  *   2. `stop` ends reading, lets what runs finish until the deadline, hands the rest back to the group, closes the handler.
  */
 import type { Bus, Entry, Group, SettleItem, SettleResult } from '../bus/bus.ts';
-import { type BreakerState, closedBreaker } from '../core/breaker.ts';
+import { type BreakerState, closedBreaker, nextProbeAt } from '../core/breaker.ts';
 import type { Attempt, DeadReason, DeliveryState } from '../core/delivery.ts';
 import { countsAgainstTarget } from '../core/faults.ts';
 import type { JournalRow } from '../core/journal.ts';
@@ -83,6 +83,10 @@ export class Worker {
         group: route.group,
         deadLetters: bus.deadLetters,
         now,
+        nextProbeAt: () => {
+          const gate = this.#breaker?.gate;
+          return gate && nextProbeAt(gate.policy, gate.state, now());
+        },
         timers,
         onRedriven: (count) => deps.observer({ kind: 'redriven', group: route.group, count }),
         onFault,

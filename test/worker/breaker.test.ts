@@ -1,14 +1,37 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { openSqliteBus } from '../../engine/bus/sqlite/bus.ts';
 import { badStatus, permanent } from '../../engine/plugin.ts';
+import { realTimers } from '../../engine/timers.ts';
+import { BreakerBoard } from '../../engine/worker/breakers.ts';
+import { dead as letter, publication, readOne } from '../contract/exam/room.ts';
 import { eventually } from '../support/eventually.ts';
-import { breakerPolicy, retryPolicy } from '../support/policies.ts';
+import { breakerPolicy, retryPolicy, routeOf } from '../support/policies.ts';
 import { ids, quick, withWorker } from '../support/worker.ts';
 
 const dead = (): never => {
   throw badStatus('down', 503);
 };
 const touchy = breakerPolicy({ rule: { kind: 'consecutive', failures: 3 }, openFor: 300, maxOpenFor: 300 });
+
+async function boardOn(bus: Bus): Promise<BreakerBoard> {
+  const observer = (): void => undefined;
+  const board = new BreakerBoard({ store: bus.breakers, now: () => bus.now(), timers: realTimers, observer });
+  await board.refresh();
+  return board;
+}
+
+/** A bus whose one event was short-circuited by an engine that is gone. */
+async function busWithLetter(): Promise<Bus> {
+  const bus = await openSqliteBus('sqlite::memory:', {});
+  const { group: name, on, startFrom, deadLetter } = routeOf();
+  const group = await bus.openGroup({ group: name, patterns: on, startFrom, deadLetter });
+  await bus.publish([publication('order.paid')]);
+  await group.settle([letter(await readOne(group), { reason: 'breaker_open' })], undefined);
+  await group.close();
+  return bus;
+}
 
 test('an open breaker stops the route, spends no attempts, and one probe at a time finds out when to go on', async () => {
   let down = true;
@@ -57,6 +80,47 @@ test('onOpen: deadLetter short-circuits to the DLQ, and redriveOnClose brings th
       assert.equal((await bench.stats()).dead, 0);
     },
   );
+});
+
+test('a route that starts beside an open breaker waits for its first probe', async () => {
+  const bus = await openSqliteBus('sqlite::memory:', {});
+  const now = bus.now();
+  const open = { kind: 'open', period: 0, since: now, until: now + 60_000, openFor: 60_000, why: 'down' } as const;
+  await bus.breakers.swap('route:orders.receipt', 0, open);
+  const breakers = await boardOn(bus);
+  let calls = 0;
+  const handle = (): void => {
+    calls += 1;
+  };
+  await withWorker({ bus, breakers, route: { breaker: touchy }, handle }, async (bench) => {
+    await bench.publish('e1');
+    assert.equal(bench.worker.gauges().breaker.kind, 'open');
+    await breakers.refresh();
+    assert.deepEqual([calls, bench.worker.gauges().held], [0, true]);
+  });
+  await bus.close();
+});
+
+test('redriveOnClose brings back what an engine that ended had short-circuited', async () => {
+  const bus = await busWithLetter();
+  const breaker = { ...touchy, onOpen: 'deadLetter', redriveOnClose: true } as const;
+  await withWorker({ bus, route: { breaker }, handle: () => undefined }, async (bench) => {
+    await eventually('it to be delivered', async () => (await bench.stats()).totals.delivered === 1);
+  });
+  await bus.close();
+});
+
+test('a probe whose engine ended does not keep short-circuited letters for ever', async () => {
+  const bus = await busWithLetter();
+  const probes = [{ id: 'of the dead', expiresAt: bus.now() + 300 }];
+  const halfOpen = { kind: 'half_open', period: 0, openFor: 300, probes, successes: 0, why: 'down' } as const;
+  await bus.breakers.swap('route:orders.receipt', 0, halfOpen);
+  const breakers = await boardOn(bus);
+  const breaker = { ...touchy, onOpen: 'deadLetter', redriveOnClose: true } as const;
+  await withWorker({ bus, breakers, route: { breaker }, handle: () => undefined }, async (bench) => {
+    await eventually('it to be delivered', async () => (await bench.stats()).totals.delivered === 1);
+  });
+  await bus.close();
 });
 
 test('a permanent failure or a 4xx answer does not open the breaker', async () => {
