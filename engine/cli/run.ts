@@ -29,22 +29,30 @@ function untilSignalled(starting: Promise<Engine>, failing: Promise<unknown>): P
     };
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.on(signal, () => void stop(signal).then(resolve, reject));
-    void failing.then((error) => endAfter(error, starting, stopping)).then(reject, reject);
+    void failing.then((error) => endAfter(error, starting)).then(reject, reject);
     process.on('SIGHUP', () => void starting.then((engine) => engine.reload(), reject));
     starting.catch(reject);
   });
 }
 
 /** Finishes what runs and hands back the rest; resolves to what to end with. */
-async function endAfter(error: unknown, starting: Promise<Engine>, stopping: boolean): Promise<Failure> {
+async function endAfter(error: unknown, starting: Promise<Engine>): Promise<Failure> {
   const engine = await starting;
   const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
   engine.log.fatal(
     { error: words },
     'nobody caught an error, and no plugin is to blame: finishing what runs, then ending',
   );
-  if (!stopping) await engine.stop();
+  await engine.stop();
   return new Failure(exit.bug, `nobody caught this error, and no plugin is to blame: ${words}`);
+}
+
+/** The kernel shields PID 1, as a container's only process is, from every signal that comes from inside. */
+function warnAsInit(engine: Engine): void {
+  if (process.pid !== 1) return;
+  engine.log.warn(
+    'the watchdog cannot end PID 1: run the container with an init (docker run --init), or with a liveness probe on /livez',
+  );
 }
 
 async function run(flags: RunFlags): Promise<void> {
@@ -61,6 +69,7 @@ async function run(flags: RunFlags): Promise<void> {
     allowUnsafeStore: flags.allowUnsafeStore ?? false,
     ownProcess: { onFailure: failure.resolve },
   });
+  if (settings.delivery.watchdog !== undefined) void starting.then(warnAsInit, () => undefined);
   try {
     await untilSignalled(starting, failure.promise);
   } finally {

@@ -315,7 +315,8 @@ export class Consumer {
     const period = await gate.lease(id, this.#deps.route.timeout + 5_000);
     this.#leasing = false;
     if (period === undefined) return this.#wakeAt(this.#deps.now() + 250);
-    if (this.queued === 0 || this.#abort.signal.aborted || !this.#run(period, id)) await gate.giveBack(id);
+    const canRun = this.queued > 0 && !this.#abort.signal.aborted && this.#isOpen();
+    if (!canRun || !this.#run(period, id)) await gate.giveBack(id);
     this.#pump();
   }
 

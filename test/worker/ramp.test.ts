@@ -18,7 +18,7 @@ test('the first second gets what a second got before, and each one after it twic
   const [first = 0, second = 0, third = 0] = climb(new Ramp(100, 0), 3);
   assert.ok(
     Math.abs(first - 100) <= 1 && Math.abs(second - 200) <= 1 && Math.abs(third - 400) <= 1,
-    `${[first, second, third]}`,
+    [first, second, third].join(),
   );
 });
 

@@ -163,8 +163,8 @@ async function exhausted(stage: Stage, poison: Poison, attempts: number): Promis
       [alive(stage), 'expected the engine to live on'],
       [
         letters
-          .map(({ eventId }) => eventId)
-          .sort()
+          .map(({ eventId }) => eventId ?? '')
+          .toSorted()
           .join() === ids.join(),
         'expected the letters of the poison alone',
       ],
@@ -209,10 +209,11 @@ async function givenUp(stage: Stage, poison: Poison, attempts: number): Promise<
 const throwers = mixed(['throw', 'reject', 'throwText', 'throwNothing'], 60);
 const hangers = mixed(['hang', 'deaf'], 60);
 const latecomers = mixed(['rejectAfter', 'throwAfter'], 60);
-const killers: Poison = { c100: 'exit', c101: 'abort', c600: 'segfault', c900: 'memory' };
+const killers: Poison = { c100: 'exit', c101: 'abort', c600: 'segfault' };
+const eaters: Poison = { c300: 'memory' };
 const spinners: Poison = { c200: 'loop', c700: 'loop' };
 /** So little that it is full soon, and enough for the engine itself. */
-const smallHeap = { NODE_OPTIONS: '--max-old-space-size=96' };
+const smallHeap = { NODE_OPTIONS: '--max-old-space-size=128' };
 const twice = 'retry: { maxAttempts: 2, initialInterval: 50ms, maxInterval: 500ms }';
 const few = { events: 1_500, perSecond: 300 };
 
@@ -243,10 +244,10 @@ export const handlers: readonly Fault[] = [
   },
   {
     id: 'T35',
-    what: 'handlers that exit, abort, crash and fill the memory',
+    what: 'handlers that exit, abort and crash',
     tier: 'quick',
     quickLoad: few,
-    stage: staged(killers, { engines: 2, env: smallHeap }),
+    stage: staged(killers, { engines: 2 }),
     inject: (stage) => isolated(stage, killers),
   },
   {
@@ -254,8 +255,16 @@ export const handlers: readonly Fault[] = [
     what: 'the same on the embedded bus',
     tier: 'full',
     quickLoad: few,
-    stage: staged(killers, { embedded: true, env: smallHeap }),
+    stage: staged(killers, { embedded: true }),
     inject: (stage) => isolated(stage, killers),
+  },
+  {
+    id: 'T35m',
+    what: 'handlers that fill the memory',
+    tier: 'full',
+    quickLoad: few,
+    stage: staged(eaters, { engines: 2, env: smallHeap }),
+    inject: (stage) => isolated(stage, eaters),
   },
   {
     id: 'T36',
