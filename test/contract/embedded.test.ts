@@ -284,7 +284,7 @@ inFolder('durability is told as it is', async (path) => {
     return `${durability.mode} ${durability.level} ${durability.reason ?? ''}`.trim();
   };
   assert.equal(await told(`sqlite:${path}`, 'fsync'), 'fsync guaranteed');
-  assert.equal(await told(`sqlite:${path}`, 'none'), 'none guaranteed');
+  assert.match(await told(`sqlite:${path}`, 'none'), /^none best_effort switched off by `durability\.mode: none`/);
   assert.match(await told(`sqlite:${path}`, 'replicated'), /^replicated best_effort an embedded bus has one disk/);
   assert.match(await told('sqlite::memory:', 'fsync'), /^fsync best_effort sqlite::memory: keeps nothing/);
 });

@@ -18,6 +18,7 @@ import type {
   PublishResult,
   Tally,
 } from '../bus.ts';
+import { FaultLog } from '../fault-log.ts';
 import { type Barrier, noBarrier, openBarrier } from './barrier.ts';
 import { Breakers } from './breakers.ts';
 import { Commits } from './commits.ts';
@@ -77,6 +78,7 @@ class SqliteBus implements Bus {
   readonly #path: string;
   readonly #database: Database;
   readonly #options: BusOptions;
+  readonly #faults: FaultLog;
   readonly #commits: Commits;
   readonly #state: State;
   readonly #journal: Journal;
@@ -91,7 +93,8 @@ class SqliteBus implements Bus {
     this.#path = path;
     this.#database = database;
     this.#options = options;
-    this.#commits = new Commits(database, barrier, ({ message }) => options.onFault?.({ kind: 'other', message }));
+    this.#faults = new FaultLog(options.onFault);
+    this.#commits = new Commits(database, barrier, ({ message }) => this.#faults.report('write', 'disk', message));
     this.#state = new State(database, options.streams ?? []);
     this.#journal = new Journal(database, options.journal ?? defaultJournal);
     this.#publisher = new Publisher(database, this.#commits, this.#state, options.dedupeWindowMs ?? tenMinutes);
@@ -195,6 +198,7 @@ class SqliteBus implements Bus {
   async #close(): Promise<void> {
     await Promise.all([...this.#groups].map((group) => group.close()));
     await this.#commits.close();
+    this.#faults.close();
     if (this.#path !== inMemory) await removeOwner(this.#path);
     this.#database.db.close();
   }
@@ -202,6 +206,8 @@ class SqliteBus implements Bus {
 
 /** Why the durability that was asked for cannot be promised; undefined when it can. */
 function doubt(mode: Durability['mode'], path: string): string | undefined {
+  if (mode === 'none')
+    return 'switched off by `durability.mode: none`: what was published lately can be lost when the machine ends';
   if (mode === 'replicated')
     return 'an embedded bus has one disk and no replicas: use a redis: bus, or durability mode fsync';
   if (mode === 'fsync' && path === inMemory) return 'sqlite::memory: keeps nothing on disk: use sqlite:PATH';

@@ -1,11 +1,13 @@
 /*
  * Keeps, beside each file of an append-only log, how much of it a completed sync has covered: after SIGKILL a test cuts
- * the file to that length, which is what a power cut would have left. Loaded with LD_PRELOAD.
+ * the file to that length, which is what a power cut would have left. Loaded with LD_PRELOAD. The files are those whose
+ * names end in POWER_CUT_SUFFIX [.aof].
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,7 +22,10 @@ static int sync_then_note(int fd, const char *name) {
   char link[64], path[4096];
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   ssize_t length = readlink(link, path, sizeof path - 16);
-  if (length < 4 || strncmp(path + length - 4, ".aof", 4) != 0) return result;
+  const char *suffix = getenv("POWER_CUT_SUFFIX");
+  if (suffix == NULL) suffix = ".aof";
+  ssize_t end = (ssize_t)strlen(suffix);
+  if (length < end || strncmp(path + length - end, suffix, end) != 0) return result;
   strcpy(path + length, ".synced");
 
   /* Twenty digits in one write: a kill leaves the old number or the new one, never half of one. */
