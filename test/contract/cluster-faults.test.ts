@@ -3,6 +3,10 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { Bus, BusFault, BusOptions } from '../../engine/bus/bus.ts';
 import { openRedisBus } from '../../engine/bus/redis/bus.ts';
+import { Connection } from '../../engine/bus/redis/connection.ts';
+import { FaultLog } from '../../engine/bus/redis/faults.ts';
+import { Feeds } from '../../engine/bus/redis/feed.ts';
+import { parseTarget } from '../../engine/bus/redis/target.ts';
 import { BusLoad } from '../support/bus-load.ts';
 import { type ClusterNode, TestCluster } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
@@ -10,6 +14,7 @@ import { TcpProxy } from '../support/proxy.ts';
 import { ack, events, ids, never, publication, readAll, spec } from '../support/redis-entries.ts';
 
 const types = Array.from({ length: 20 }, (_, at) => `order.t${at}`);
+const keyOf = (stream: string, part = ':events'): string => `ef:{${stream}:0}${part}`;
 const all = { ...spec, group: 'p.all', patterns: ['order.*'] };
 
 describe('the bus on a Redis Cluster, when slots move and masters fall', { timeout: 180_000 }, () => {
@@ -45,7 +50,7 @@ describe('the bus on a Redis Cluster, when slots move and masters fall', { timeo
     const { totals, pending, lag } = await group.stats();
     assert.deepEqual([totals.accepted, totals.delivered, pending], [items.length, items.length, 0]);
     assert.ok(lag.every(({ entries: waiting }) => waiting === 0));
-    const owners = await Promise.all(types.map((type) => cluster.ownerOf(`ef:{${type}:0}:events`)));
+    const owners = await Promise.all(types.map((type) => cluster.ownerOf(keyOf(type))));
     assert.equal(new Set(owners.map(({ id }) => id)).size, 3, 'they rest on all masters');
   });
 
@@ -61,6 +66,36 @@ describe('the bus on a Redis Cluster, when slots move and masters fall', { timeo
     const clients = await Promise.all((await cluster.masters()).map(({ admin }) => admin.client('LIST')));
     const blocking = (clients as string[]).join('').match(/name=eventflow:p\.all /g)?.length;
     assert.equal(blocking, 8, 'connections of the route, over all nodes');
+  });
+
+  test('of many streams the busy ones are read over the connections that block', async () => {
+    const bus = await newBus();
+    await bus.publish(types.map((type) => ({ ...publication(), type })));
+    await (await bus.openGroup(all)).close();
+    const [target, log] = [parseTarget(cluster.url), new FaultLog(undefined)];
+    const shared = { target, name: 'eventflow:test', faults: log };
+    const commands = new Connection({ ...shared, deadlineMs: 10_000, silenceMs: 5_000 });
+    await commands.connect();
+    const feeds = new Feeds({ ...shared, commands, group: all.group, consumer: 'me' }, 0);
+    try {
+      const pairs = types.map((stream) => ({ stream, events: keyOf(stream), due: keyOf(stream, ':r:p.all:due') }));
+      feeds.follow(pairs);
+      await feeds.connect();
+      const busy = feeds.all.at(-1)?.scope.split(' ').at(-1) as string;
+      for (let times = 0; times < 2; times += 1) {
+        await bus.publish([{ ...publication(), type: busy }]);
+        const feed = feeds.all.find(({ scope }) => scope.endsWith(` ${busy}`));
+        assert.equal((await feed?.read(10))?.[0]?.[0], keyOf(busy));
+      }
+      const blocking = feeds.all.slice(0, 8).find(({ scope }) => scope.endsWith(` ${busy}`));
+      assert.ok(blocking, `${busy} is among ${feeds.all.map(({ scope }) => scope).join(', ')}`);
+      await bus.publish([{ ...publication(), type: busy }]);
+      assert.equal((await blocking.read(10))?.[0]?.[0], keyOf(busy));
+    } finally {
+      feeds.close();
+      commands.close();
+      log.close();
+    }
   });
 
   test('what others forgot of the scripts is said again, on each node', async () => {
@@ -145,7 +180,7 @@ describe('the bus on a Redis Cluster, when slots move and masters fall', { timeo
   });
 
   async function typeElsewhere(owner: ClusterNode): Promise<string> {
-    for (const type of types) if ((await cluster.ownerOf(`ef:{${type}:0}:events`)).id !== owner.id) return type;
+    for (const type of types) if ((await cluster.ownerOf(keyOf(type))).id !== owner.id) return type;
     throw new Error('expected a stream on another node');
   }
 

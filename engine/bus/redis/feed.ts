@@ -9,10 +9,11 @@
  *   process has to each node. Blocking connections for all would have no bound: routes × streams × engines. What asking
  *   costs has one: after an answer a stream is asked again at once, silent ones in turn, and all silent ones of a route
  *   together no more than `mostAsked` times a second. So an event waits for 25 ms at most where up to 33 streams are
- *   read, and for n ms where 8 + n are.
+ *   read, and for n ms where 8 + n are;
+ * - a stream that has had something to say twice within 10 s takes the connection of one that was silent for 30 s, so
+ *   that of many streams the busy ones end up with those that block.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Connection } from './connection.ts';
 import { faultKind } from './faults.ts';
 import type { StreamReply } from './read-reply.ts';
 import { blockMs, Reader, type ReaderSpec } from './reader.ts';
@@ -22,6 +23,8 @@ const mostBlocking = 8;
 /** Between two questions to a stream that was silent, ms. */
 const shortestPause = 25;
 const mostAsked = 1_000;
+const busyMs = 10_000;
+const silentMs = 30_000;
 
 /** One read at a time. */
 export interface Feed {
@@ -52,13 +55,15 @@ export interface StreamPair {
 /** The feeds of a group. Streams are only ever added. */
 export class Feeds {
   readonly #spec: FeedSpec;
+  readonly #silentMs: number;
   readonly #feeds: Feed[] = [];
-  readonly #blocking: Blocking[] = [];
+  #whole: Blocking | undefined;
+  readonly #followed: Followed[] = [];
   readonly #known = new Set<string>();
-  #asked = 0;
 
-  constructor(spec: FeedSpec) {
+  constructor(spec: FeedSpec, silent = silentMs) {
     this.#spec = spec;
+    this.#silentMs = silent;
   }
 
   /** One entry for all streams, or one for each. */
@@ -73,43 +78,53 @@ export class Feeds {
       return;
     }
     const keys = [...pairs.map(({ events }) => events), ...pairs.map(({ due }) => due)];
-    const [whole] = this.#blocking;
-    if (whole !== undefined) whole.setKeys(keys);
-    else this.#block(new Blocking(this.#spec, `read ${this.#spec.group}`, new Reader(this.#spec), keys));
+    if (this.#whole !== undefined) {
+      this.#whole.setKeys(keys);
+      return;
+    }
+    this.#whole = new Blocking(this.#spec, `read ${this.#spec.group}`, new Reader(this.#spec), keys);
+    this.#feeds.push(this.#whole);
   }
 
   /** Resolves when the connections there are now are ready, or failed for the first time: they go on trying. */
   async connect(): Promise<void> {
-    await Promise.all(this.#blocking.map((feed) => feed.connect()));
+    await Promise.all([this.#whole?.connect(), ...this.#followed.map((feed) => feed.connect())]);
   }
 
   close(): void {
     for (const feed of this.#feeds) feed.close();
   }
 
-  #add({ stream, events, due }: StreamPair): void {
-    this.#known.add(stream);
-    const scope = `read ${this.#spec.group} ${stream}`;
-    const keys = [events, due];
-    if (this.#blocking.length < mostBlocking) {
-      const reader = new Reader({ ...this.#spec, locate: () => this.#spec.commands.ownerOf(events) });
-      this.#block(new Followed(this.#spec, scope, reader, keys));
+  #add(pair: StreamPair): void {
+    this.#known.add(pair.stream);
+    if (this.#followed.length < mostBlocking) {
+      const feed = new Followed(this.#spec, pair);
+      this.#followed.push(feed);
+      this.#feeds.push(feed);
       return;
     }
-    this.#asked += 1;
-    const pauseMs = (): number => Math.max(shortestPause, (this.#asked * 1_000) / mostAsked);
-    this.#feeds.push(new Asking(this.#spec, scope, keys, pauseMs));
+    const pauseMs = (): number =>
+      Math.max(shortestPause, ((this.#feeds.length - this.#followed.length) * 1_000) / mostAsked);
+    this.#feeds.push(new Asking(this.#spec, pair, pauseMs, (busy) => this.#exchange(busy)));
   }
 
-  #block(feed: Blocking): void {
-    this.#blocking.push(feed);
-    this.#feeds.push(feed);
+  /** Both may read the same stream for a moment, which is as good as one of them. */
+  #exchange(busy: Asking): void {
+    const before = performance.now() - this.#silentMs;
+    const silent = this.#followed.find(({ heardAt }) => heardAt < before);
+    if (silent === undefined) return;
+    const { pair } = busy;
+    busy.pair = silent.pair;
+    silent.pair = pair;
   }
 }
 
+const keysOf = ({ events, due }: StreamPair): readonly string[] => [events, due];
+const scopeOf = ({ group }: FeedSpec, { stream }: StreamPair): string => `read ${group} ${stream}`;
+
 /** Over a connection of its own. */
 class Blocking implements Feed {
-  readonly scope: string;
+  scope: string;
   protected readonly reader: Reader;
   readonly #head: readonly string[];
   #tail: readonly string[] = [];
@@ -165,31 +180,53 @@ class Blocking implements Feed {
  * one is told is a fault.
  */
 class Followed extends Blocking {
-  readonly #commands: Connection;
+  /** When it had something to say, or began; of `performance.now()`. */
+  heardAt = performance.now();
+  readonly #spec: FeedSpec;
   readonly #once: Asking;
   readonly #stopFollowing: () => void;
 
-  constructor(spec: FeedSpec, scope: string, reader: Reader, keys: readonly string[]) {
-    super(spec, scope, reader, keys);
-    this.#commands = spec.commands;
-    this.#once = new Asking(spec, scope, keys, () => shortestPause);
+  constructor(spec: FeedSpec, pair: StreamPair) {
+    const once = new Asking(spec, pair, () => shortestPause);
+    const reader = new Reader({ ...spec, locate: () => spec.commands.ownerOf(once.pair.events) });
+    super(spec, scopeOf(spec, pair), reader, keysOf(pair));
+    this.#spec = spec;
+    this.#once = once;
     this.#stopFollowing = spec.commands.onMove(() => reader.relocate());
+  }
+
+  get pair(): StreamPair {
+    return this.#once.pair;
+  }
+
+  /** From now on this is read; a read of another one is ended. */
+  set pair(pair: StreamPair) {
+    this.#once.pair = pair;
+    this.scope = scopeOf(this.#spec, pair);
+    this.heardAt = performance.now();
+    this.setKeys(keysOf(pair));
   }
 
   override async read(count: number): Promise<StreamReply | null | undefined> {
     this.reader.relocate();
-    try {
-      return await super.read(count);
-    } catch (error) {
-      if (!isSentAway(error as Error)) throw error;
-    }
-    this.#commands.lookAgain();
-    return (await this.#once.ask(count)) ?? (await sleep(shortestPause, null));
+    const reply = await this.#readOrAsk(count);
+    if (reply !== null && reply !== undefined) this.heardAt = performance.now();
+    return reply;
   }
 
   override close(): void {
     this.#stopFollowing();
     super.close();
+  }
+
+  async #readOrAsk(count: number): Promise<StreamReply | null | undefined> {
+    try {
+      return await super.read(count);
+    } catch (error) {
+      if (!isSentAway(error as Error)) throw error;
+    }
+    this.#spec.commands.lookAgain();
+    return (await this.#once.ask(count)) ?? (await sleep(shortestPause, null));
   }
 }
 
@@ -197,18 +234,23 @@ const isSentAway = (error: Error): boolean => faultKind(error) === 'cluster' || 
 
 /** Over the connection for commands, without blocking. */
 class Asking implements Feed {
-  readonly scope: string;
+  pair: StreamPair;
   readonly #spec: FeedSpec;
-  readonly #keys: readonly string[];
   readonly #pauseMs: () => number;
+  readonly #onBusy: ((feed: Asking) => void) | undefined;
+  #found = Number.NEGATIVE_INFINITY;
   #interrupted = false;
   #wake: (() => void) | undefined;
 
-  constructor(spec: FeedSpec, scope: string, keys: readonly string[], pauseMs: () => number) {
-    this.scope = scope;
+  constructor(spec: FeedSpec, pair: StreamPair, pauseMs: () => number, onBusy?: (feed: Asking) => void) {
+    this.pair = pair;
     this.#spec = spec;
-    this.#keys = keys;
     this.#pauseMs = pauseMs;
+    this.#onBusy = onBusy;
+  }
+
+  get scope(): string {
+    return scopeOf(this.#spec, this.pair);
   }
 
   async read(count: number): Promise<StreamReply | null> {
@@ -216,6 +258,7 @@ class Asking implements Feed {
     this.#interrupted = false;
     for (;;) {
       const reply = await this.ask(count);
+      if (reply !== null) this.#find();
       if (reply !== null || this.#interrupted || performance.now() > end) return reply;
       await this.#pause();
     }
@@ -223,7 +266,7 @@ class Asking implements Feed {
 
   async ask(count: number): Promise<StreamReply | null> {
     const { commands, group, consumer } = this.#spec;
-    const keys = this.#keys;
+    const keys = keysOf(this.pair);
     const args = ['GROUP', group, consumer, 'COUNT', count, 'STREAMS', ...keys, ...keys.map(() => '>')];
     return (await commands.call('XREADGROUP', args)) as StreamReply | null;
   }
@@ -235,6 +278,12 @@ class Asking implements Feed {
 
   close(): void {
     this.interrupt();
+  }
+
+  #find(): void {
+    const before = this.#found;
+    this.#found = performance.now();
+    if (this.#found - before < busyMs) this.#onBusy?.(this);
   }
 
   #pause(): Promise<void> {
