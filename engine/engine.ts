@@ -280,7 +280,7 @@ class RunningEngine implements Engine {
     this.#unguard = guardProcess({
       onFailure: (error) => ownProcess.onFailure(error),
       watchdogMs: settings.delivery.watchdog,
-      catalog: this.#plugins.next,
+      catalog: () => this.#plugins.next,
       observer: this.#observer,
       lastStarted: this.#lastStarted,
       routes: () => this.#table?.numbers ?? new Map(),

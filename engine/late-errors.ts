@@ -27,7 +27,7 @@ export interface LateError {
 }
 
 export interface LateErrorDeps {
-  readonly plugins: readonly PluginFolder[];
+  readonly plugins: () => readonly PluginFolder[];
   readonly onLateError: (error: LateError) => void;
   /** No plugin is to blame: the process should end. */
   readonly onFailure: (error: unknown) => void;
@@ -73,12 +73,13 @@ const messageOf = (reason: unknown): string =>
 
 /** Listens to what nobody caught in this process, until the returned function is called. */
 export function listenToLateErrors({ plugins, onLateError, onFailure }: LateErrorDeps): () => void {
-  // Stacks name real paths; the deepest folder wins where one plugin lies inside another.
-  const real = plugins
-    .map(({ plugin, folder }) => ({ plugin, folder: safely(() => realpathSync(folder), folder) }))
-    .sort((a, b) => b.folder.length - a.folder.length);
+  // Stacks name real paths, and an upgrade may move them; the deepest folder wins where one plugin lies inside another.
+  const real = (): readonly PluginFolder[] =>
+    plugins()
+      .map(({ plugin, folder }) => ({ plugin, folder: safely(() => realpathSync(folder), folder) }))
+      .sort((a, b) => b.folder.length - a.folder.length);
   const judge = (reason: unknown, how: LateError['how']): void => {
-    const culprit = culpritOf(reason, real);
+    const culprit = culpritOf(reason, real());
     if (culprit === undefined) return onFailure(reason);
     onLateError({ plugin: culprit ?? undefined, how, message: messageOf(reason).slice(0, 300) });
   };

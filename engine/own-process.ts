@@ -15,16 +15,14 @@ export interface OwnProcess {
 export interface GuardDeps extends OwnProcess, Omit<WatchdogOptions, 'limitMs'> {
   /** ms; undefined: no watchdog. */
   readonly watchdogMs: number | undefined;
-  readonly catalog: PluginCatalog;
+  readonly catalog: () => PluginCatalog;
   readonly observer: Observer;
 }
 
 /** Returns what ends the guard. */
 export function guardProcess({ watchdogMs, catalog, observer, onFailure, ...words }: GuardDeps): () => void {
-  const manifests = [...catalog.handlers.values()].flat();
-  const plugins = new Map(manifests.map(({ folder, plugin }) => [folder, { folder, plugin }]));
   const deaf = listenToLateErrors({
-    plugins: [...plugins.values()],
+    plugins: () => [...catalog().handlers.values()].flat(),
     onLateError: (error) => observer({ kind: 'late_error', ...error }),
     onFailure,
   });
