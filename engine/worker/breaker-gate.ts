@@ -129,18 +129,21 @@ export class BreakerGate {
   /** Compare and set; computed afresh each time another engine was faster. Undefined: nothing to change. */
   async #swap(next: (state: BreakerState) => BreakerState | undefined): Promise<BreakerState | undefined> {
     for (let attempt = 0; attempt < maxTries; attempt += 1) {
-      const state = next(this.#stored.state);
+      const before = this.#stored;
+      const state = next(before.state);
       if (state === undefined) {
         this.#adopt(this.#stored, false);
         return undefined;
       }
       try {
-        const { won, stored } = await this.#deps.store.swap(this.key, this.#stored.version, state);
+        const { won, stored } = await this.#deps.store.swap(this.key, before.version, state);
         this.#adopt(stored, won);
         if (won) return state;
       } catch (error) {
         this.#deps.onFault(error as Error);
-        this.#adopt({ ...this.#stored, state }, true);
+        // News came while nobody answered: what was made of the old state must not pass for a change of the new one.
+        if (this.#stored.version !== before.version) continue;
+        this.#adopt({ ...before, state }, true);
         return state;
       }
     }

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Bus } from '../../engine/bus/bus.ts';
+import type { BreakerStore, Bus } from '../../engine/bus/bus.ts';
 import { openSqliteBus } from '../../engine/bus/sqlite/bus.ts';
 import { badStatus, permanent } from '../../engine/plugin.ts';
 import { realTimers } from '../../engine/timers.ts';
+import { BreakerGate } from '../../engine/worker/breaker-gate.ts';
 import { BreakerBoard } from '../../engine/worker/breakers.ts';
 import { dead as letter, publication, readOne } from '../contract/exam/room.ts';
 import { eventually } from '../support/eventually.ts';
@@ -133,4 +134,28 @@ test('a permanent failure or a 4xx answer does not open the breaker', async () =
     assert.equal(stats.dead, 30);
     assert.equal(bench.kinds('breaker').length, 0);
   });
+});
+
+test('a state that was asked for in vain is not taken for a change of newer news', async () => {
+  const closed = { kind: 'closed', period: 0, windowStart: 0, calls: 0, failures: 2, lastOpenFor: 0 } as const;
+  const open = { kind: 'open', period: 0, since: 0, until: 9_000, openFor: 9_000, why: 'down' } as const;
+  const asked: number[] = [];
+  let fail: (error: Error) => void = () => undefined;
+  const store: BreakerStore = {
+    list: async () => [],
+    swap: (_, expected) => {
+      asked.push(expected);
+      return new Promise((_resolve, reject) => {
+        fail = reject;
+      });
+    },
+  };
+  const gate = new BreakerGate('k', touchy, { store, now: () => 100, onTransition() {}, onFault() {} });
+  gate.absorb({ key: 'k', version: 1, state: closed });
+  gate.report(0, 'down');
+  await eventually('it to be told', () => asked.length === 1);
+  gate.absorb({ key: 'k', version: 5, state: open });
+  fail(new Error('no answer'));
+  await gate.settled();
+  assert.deepEqual([asked, gate.state], [[1], open]);
 });
