@@ -31,6 +31,7 @@ test('an error belongs to the innermost plugin on its stack', () => {
   assert.equal(culpritOf(withStack(dependency, crm, mine), plugins), '@acme/crm');
   assert.equal(culpritOf(withStack(mine, crm), plugins), './mine');
   assert.equal(culpritOf(withStack(`async ${mine}`), plugins), './mine');
+  assert.equal(culpritOf(withStack('x (file:///app/mine/index.js?edition=1:10:5)'), plugins), './mine', 'an upgrade');
 });
 
 test('an error without a plugin on its stack belongs to nobody', () => {
