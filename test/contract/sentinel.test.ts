@@ -133,7 +133,7 @@ describe('behind Sentinel', () => {
   test('the sentinels may ask for a user of their own, who may do no more than name the master', async () => {
     const password = 'sentinels';
     const { stdout } = await eventflow(['redis', 'acl', '--sentinel', '--user', 'asker']);
-    const [command = '', ...words] = [...stdout.trim().split(' '), `>${password}`];
+    const [command, ...words] = [...stdout.trim().split(' '), `>${password}`];
     for (const one of sentinel.sentinels) await withAdmin(one, (admin) => admin.call(command, ...words));
     const open = (secret: string): Promise<Bus> =>
       openRedisBus(`${sentinel.url}?sentinelUsername=asker&sentinelPassword=${secret}`, {});

@@ -3,12 +3,15 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { copyFile } from 'node:fs/promises';
 import { after, describe, test } from 'node:test';
+import { Redis } from 'ioredis';
 import type { Bus, BusFault, BusOptions } from '../../engine/bus/bus.ts';
 import { openRedisBus } from '../../engine/bus/redis/bus.ts';
 import { eventually } from '../support/eventually.ts';
 import { TcpProxy } from '../support/proxy.ts';
-import { atPort, removeKeys } from '../support/redis.ts';
-import { Authority, startTlsRedis } from '../support/tls.ts';
+import { atPort, freePort, removeKeys, startRedisProcess } from '../support/redis.ts';
+import { publication } from '../support/redis-entries.ts';
+import { asTestUser } from '../support/redis-user.ts';
+import { Authority, startTlsRedis, tlsArgs } from '../support/tls.ts';
 import { busExam } from './exam.ts';
 
 const authority = await Authority.create();
@@ -95,6 +98,27 @@ describe('a link over TLS', { timeout: 60_000 }, () => {
 
   test('is made with a certificate of ours that the server trusts', async () => {
     assert.equal(await outcomeOf(`${closed.url}?ca=${authority.ca}&cert=${client.cert}&key=${client.key}`), 'opened');
+  });
+
+  test('is made to every node of a cluster', async () => {
+    const port = await freePort();
+    const cluster = ['--cluster-enabled', 'yes', '--tls-cluster', 'yes', '--cluster-announce-ip', '127.0.0.1'];
+    const node = await startRedisProcess({
+      args: [...cluster, '--cluster-port', String(await freePort()), ...tlsArgs(authority, ours, port, true)],
+    });
+    const admin = new Redis(node.adminUrl);
+    try {
+      await admin.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16_383);
+      await eventually('the cluster to be whole', async () => /cluster_state:ok/.test(await admin.cluster('INFO')));
+      const url = asTestUser(`rediss+cluster://127.0.0.1:${port}`);
+      const bus = await openRedisBus(`${url}?ca=${authority.ca}&cert=${client.cert}&key=${client.key}`, {});
+      assert.equal((await bus.publish([publication()]))[0]?.kind, 'accepted');
+      await bus.close();
+      await assert.rejects(openRedisBus(url, {}), { code: 'EF5001', message: /\(is it the certificates\?/ });
+    } finally {
+      admin.disconnect();
+      await node.stop();
+    }
   });
 
   test('is not tried with files that are no certificate, or a key of another one', async () => {

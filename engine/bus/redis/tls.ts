@@ -45,8 +45,12 @@ const hints: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** What to do about an error of a TLS link, in brackets; empty where it is none of TLS. */
-export function tlsHint({ code = '' }: NodeJS.ErrnoException): string {
-  const hint = hints.find(([codes]) => codes.test(code))?.[1];
+export function tlsHint({ code = '', message }: NodeJS.ErrnoException): string {
+  // ioredis keeps to itself what the nodes of a cluster and the sentinels said.
+  const unsaid = /slots cache|Connection is closed/.test(message);
+  const hint = unsaid
+    ? 'is it the certificates? ca, cert, key and servername in the URL'
+    : hints.find(([codes]) => codes.test(code))?.[1];
   return hint === undefined ? '' : ` (${hint})`;
 }
 
