@@ -56,6 +56,14 @@ export const calm: Toll = { duplicates: 0, recovery: recoveryBound, p95: 100 };
 export const withClient = <T>(stage: Stage, work: (client: Redis) => Promise<T>): Promise<T> =>
   withRedis(stage.redis.adminUrl, work);
 
+/** Waits until the endpoint of `main` has had a second without a request. */
+export async function quiet({ main }: Stage): Promise<void> {
+  for (let before = -1; before !== main.requests; ) {
+    before = main.requests;
+    await sleep(1_000);
+  }
+}
+
 /** Repeats `act`, with random pauses around `pauseMs`. */
 export async function times(
   count: number,

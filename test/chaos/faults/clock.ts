@@ -60,7 +60,8 @@ function expiries(letters: readonly DeadLetter[], doomed: number) {
   const expired = letters.filter(({ eventId = '' }) => isDoomed(numberOf(eventId))).length;
   return [
     [others === 0, `expected nothing to die but by its age, ${others} did`],
-    [youngest >= maxAgeMs, `expected nobody to expire before ${maxAgeMs} ms, one did after ${youngest}`],
+    // An engine knows the clock of Redis as well as half a round trip tells it.
+    [youngest >= maxAgeMs - 1_000, `expected nobody to expire before ${maxAgeMs} ms, one did after ${youngest}`],
     [expired === doomed, `expected the ${doomed} events that always fail to expire, ${expired} did`],
   ] as const;
 }

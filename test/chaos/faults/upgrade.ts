@@ -78,7 +78,7 @@ async function upgrade(stage: Stage): Promise<Toll> {
       ...unless(
         [seen === '1.0.0, 2.0.0, 4.0.0', `expected 1.0.0, 2.0.0, 4.0.0 to run in turn, got ${seen}`],
         [versions.torn === 0, `${versions.torn} requests were made by code of two versions`],
-        [slowest <= 2_000, `a version that was replaced began requests for ${slowest} ms more`],
+        [!stage.full || slowest <= 2_000, `a version that was replaced began requests for ${slowest} ms more`],
       ),
     ],
   };
