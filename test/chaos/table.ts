@@ -59,7 +59,7 @@ const widths = [11, 11, 8, 14, 18, 18, 14];
 const line = (lead: string, rest: readonly string[]): string =>
   lead + rest.map((cell, at) => cell.padStart(widths[at] ?? 0)).join('');
 const lead = (fault: string, what: string, mode: string): string =>
-  `${fault.padEnd(6)}${what.padEnd(56)}${mode.padEnd(12)}`;
+  `${fault.padEnd(6)}${what.padEnd(62)}${mode.padEnd(12)}`;
 
 export const textHead = (): string => line(lead('', '', 'mode'), columns);
 
