@@ -77,7 +77,7 @@ export class BreakerLedger {
     host: Host,
   ): void {
     const { now } = this.#time;
-    const early = before?.kind === 'open' && now < before.until;
+    const early = !this.#rolledBack && before?.kind === 'open' && now < before.until;
     const live = after.probes.filter((probe) => probe.expiresAt > now).length;
     if (early || live + after.successes > policy.halfOpenProbes) {
       const detail = `${key}: ${live} leased and ${after.successes} done of ${policy.halfOpenProbes}`;
