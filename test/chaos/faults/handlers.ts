@@ -187,6 +187,22 @@ async function told(stage: Stage, poison: Poison): Promise<Toll> {
   };
 }
 
+/** Costs memory, handles and log, and nothing else. */
+async function borne(stage: Stage, poison: Poison): Promise<Toll> {
+  const ids = Object.keys(poison);
+  const delivered = await until(async () => ids.every((id) => stage.main.arrivals.has(id)));
+  // Lines are written at once, so that the last ones before a crash are there: a flood of them costs everybody time.
+  return {
+    duplicates: 0,
+    recovery: recoveryBound,
+    wrong: unless(
+      [alive(stage), 'expected the engine to live on'],
+      [delivered, 'expected all of it to be delivered'],
+      [(await stage.dead()) === 0, 'expected no dead letters'],
+    ),
+  };
+}
+
 /** Given up at timeout and grace, each attempt; their slots go on, and what still runs is counted. */
 async function givenUp(stage: Stage, poison: Poison, attempts: number): Promise<Toll> {
   const toll = await exhausted(stage, poison, attempts);
@@ -209,6 +225,7 @@ async function givenUp(stage: Stage, poison: Poison, attempts: number): Promise<
 const throwers = mixed(['throw', 'reject', 'throwText', 'throwNothing'], 60);
 const hangers = mixed(['hang', 'deaf'], 60);
 const latecomers = mixed(['rejectAfter', 'throwAfter'], 60);
+const wasters = mixed(['leak', 'flood'], 60);
 const killers: Poison = { c100: 'exit', c101: 'abort', c600: 'segfault' };
 const eaters: Poison = { c300: 'memory' };
 const spinners: Poison = { c200: 'loop', c700: 'loop' };
@@ -273,5 +290,13 @@ export const handlers: readonly Fault[] = [
     quickLoad: few,
     stage: staged(latecomers),
     inject: (stage) => told(stage, latecomers),
+  },
+  {
+    id: 'T36w',
+    what: 'handlers that leak, and flood the log',
+    tier: 'full',
+    quickLoad: few,
+    stage: staged(wasters),
+    inject: (stage) => borne(stage, wasters),
   },
 ];
