@@ -19,7 +19,7 @@ export async function checkStore(bus: Bus, generation: Generation | undefined): 
   const servers = examination?.servers ?? [];
   return [
     ok('reach', bus.label),
-    ...servers.map(checkServerVersion),
+    ...versionsOf(servers).map(checkServerVersion),
     checkDurability(durability),
     ...servers.flatMap((server) => checkServer(server, durability)),
     ...(hazards === undefined ? [] : [checkEviction(hazards)]),
@@ -35,6 +35,11 @@ export function checkDurability({ mode, level, reason }: Durability): Finding {
   if (mode === 'none') return ok('durability', got);
   return problem('durability', got, `a store that keeps what mode ${mode} promises`, 'set what the reason names');
 }
+
+/** The nodes of a cluster mostly have the same one. */
+const versionsOf = (servers: readonly StoreServer[]): readonly StoreServer[] => [
+  ...new Map(servers.map((server) => [`${server.name} ${server.version}`, server])).values(),
+];
 
 const checkRole = ({ role }: StoreServer): readonly Finding[] =>
   role === 'master'

@@ -156,7 +156,7 @@ export class LogLines {
 
   /** The bus holds its own repetitions back; those of the workers are held back here. */
   #busError({ errorKind, message }: Of<'bus_error'>): void {
-    const repeated = this.#repeats.changed(`bus_error ${errorKind}`, message, aMinute);
+    const repeated = this.#repeats.due(`bus_error ${errorKind}`, message, aMinute);
     if (repeated === undefined) return;
     this.#log.error({ kind: errorKind, ...(repeated === 0 ? {} : { repeatedBefore: repeated }) }, message);
   }

@@ -126,6 +126,47 @@ test('an error that repeats is told once until it changes, and the change tells 
   );
 });
 
+test('faults of the bus that alternate are told once each, and the end of one with how long and how often', () => {
+  const { tell, lines } = capture();
+  const fault = (message: string): Signal => ({ kind: 'bus_error', errorKind: 'worker', message });
+  for (let n = 0; n < 50; n += 1) tell(fault(`no link within ${n} ms`), fault('max retries'));
+  tell({ kind: 'bus_recovered', errorKind: 'worker', message: 'no link within 1 ms', seconds: 7, times: 100 });
+  tell(fault('max retries'));
+  assert.deepEqual(
+    lines().map(({ level, msg }) => [level, msg]),
+    [
+      ['error', 'no link within 0 ms'],
+      ['error', 'max retries'],
+      ['info', 'over, after 7 s and 100 times: no link within 1 ms'],
+      ['error', 'max retries'],
+    ],
+  );
+});
+
+test('a fault of the bus with ever new words does not fill the log', () => {
+  const { tell, raw } = capture();
+  const word = (n: number): string => String.fromCharCode(...Array.from(String(n), (digit) => 97 + Number(digit)));
+  for (let n = 0; n < 500; n += 1) tell({ kind: 'bus_error', errorKind: 'other', message: `fault ${word(n)}` });
+  assert.ok(raw.length <= 11, `${raw.length} lines`);
+});
+
+test('new events that are refused, and a store that is unsafe, are told as errors until it is over', () => {
+  const { tell, lines } = capture();
+  tell({ kind: 'store_hazards', hazards: [] });
+  tell({ kind: 'store_hazards', hazards: ['a', 'b'] }, { kind: 'store_hazards', hazards: [] });
+  const door = { kind: 'ingest', reason: 'memory', detail: 'the store is 91 % full' } as const;
+  tell({ ...door, closed: true }, { ...door, closed: false });
+  assert.deepEqual(
+    lines().map(({ level, msg }) => [level, msg]),
+    [
+      ['error', 'the store is unsafe: a; and b'],
+      ['info', 'the store is safe again'],
+      ['error', 'new events are refused: the store is 91 % full; deliveries go on'],
+      ['info', 'new events are welcome again: the store is 91 % full'],
+    ],
+  );
+});
+
 test('what was well again in between is told again', () => {
   const { tell, lines } = capture();
   tell(down('ECONNREFUSED'), up, down('ECONNREFUSED'));

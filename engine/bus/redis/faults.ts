@@ -14,7 +14,7 @@ const kinds: readonly (readonly [RegExp, string])[] = [
     /\b(E[A-Z]{5,}|EPIPE|closed|ended|writeable|Socket timeout|max retries|All sentinels|NOAUTH|WRONGPASS)\b/i,
     'connection',
   ],
-  [/did not answer/, 'timeout'],
+  [/did not answer|^no link to/, 'timeout'],
 ];
 
 /** One of the low-cardinality words of {@link BusFault}. */
