@@ -19,6 +19,7 @@ describe('what a Redis promises', { timeout: 120_000 }, () => {
   before(async () => {
     server = await startRedisProcess({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
     admin = new Redis(server.adminUrl);
+    admin.on('error', () => undefined);
   });
   after(async () => {
     admin.disconnect();
@@ -149,6 +150,36 @@ describe('what a Redis promises', { timeout: 120_000 }, () => {
     await admin.config('SET', 'maxmemory-policy', 'noeviction');
     await eventually('it is safe again', () => said(/^the store is safe again$/), 60_000);
     assert.equal(sampleOf(await metrics(), 'eventflow_bus_unsafe'), 0);
+  });
+
+  test('an outage is a handful of lines however many routes and publishers meet it, and its end is told', async () => {
+    const many = Array.from({ length: 20 }, (_, n) => `  - { id: r${n}, on: [order.paid], handler: noop }\n`).join('');
+    inside = await startInside({ bus: server.url, routes: many });
+    const { lines, post } = inside;
+    const publishing = setInterval(
+      () => void post({ type: 'order.paid', data: {} }).then((answer) => answer.text()),
+      50,
+    );
+    const from = lines.length;
+    await server.kill();
+    await eventually(
+      'publishers are refused',
+      async () => (await post({ type: 'order.paid', data: {} })).status === 503,
+    );
+    await server.restart();
+    const over = await eventually(
+      'the end is told',
+      () => lines.find(({ msg }) => /^over, after/.test(String(msg))),
+      30_000,
+    );
+    clearInterval(publishing);
+    assert.ok(Number(over['times']) > 10, `met ${String(over['times'])} times`);
+    const told = lines.slice(from).filter(({ level }) => level === 'error');
+    assert.ok(told.length <= 8, told.map(({ kind, msg }) => `${String(kind)} ${String(msg)}`).join('\n'));
+    await eventually(
+      'events are taken again',
+      async () => (await post({ type: 'order.paid', data: {} })).status === 202,
+    );
   });
 
   test('a store that is emptied under a running engine is counted, logged, and works again within 5 s', async () => {
