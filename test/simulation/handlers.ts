@@ -65,6 +65,12 @@ export function fateOf(seed: number, { group, event }: Pair): 'acked' | 'exhaust
   return 'times' in script && script.times >= 3 ? 'exhausted' : 'acked';
 }
 
+/** Its first attempt counts against its target, though that is well. */
+export function timesOutFirst(seed: number, group: string, eventId: string): boolean {
+  const { kind } = scriptOf(seed, group, eventId);
+  return kind === 'hang' || kind === 'tooLate';
+}
+
 function actOf(script: Script, attempt: number, firstRun: boolean): Act {
   if (script.kind === 'stumble') return firstRun ? 'poison' : 'ok';
   if ('times' in script && attempt > script.times) return 'ok';
@@ -103,7 +109,7 @@ function answerIn(
   pair: Pair,
   act: Act | 'outage',
   ms: number,
-): Promise<void | Skip> {
+): Promise<Skip | undefined> {
   const { time, host, run, crash } = deps;
   run.cover(`handler: ${act}`);
   if (act === 'poison') {
@@ -128,7 +134,7 @@ function answer(
   delivery: RunningDelivery,
   pair: Pair,
   act: Act | 'outage',
-): void | Skip {
+): Skip | undefined {
   const { period, probe } = delivery;
   const ended = (well: boolean): void => {
     if (delivery.live) ledger.breakers.ended(route, period, probe, well);
@@ -149,7 +155,13 @@ function answer(
       pair.skipped += 1;
       ended(true);
       return skip('nothing to do');
-    default:
+    case 'ok':
+    case 'lateSuccess':
+    case 'tooLate':
+    case 'stumble':
+    case 'poison':
+    case 'hang':
+    case 'throw':
       pair.succeeded += 1;
       ended(true);
       return undefined;

@@ -36,17 +36,17 @@ async function embedded(): ReturnType<Open> {
   return { bus, close: () => bus.close() };
 }
 
-const agreement = (open: Open, bug?: Bug): ReturnType<typeof fc.asyncProperty<[Iterable<never>]>> =>
+const agreement = (open: Open, bug?: Bug) =>
   fc.asyncProperty(commands, async (list) => {
-    const { bus, close } = await open();
+    const opened = await open();
     try {
-      const game = await openGame(bus, bug);
+      const game = await openGame(opened.bus, bug);
       await fc.asyncModelRun(() => ({ model: {}, real: game }), list);
       await compareStats(game);
     } finally {
-      await close();
+      await opened.close();
     }
-  }) as never;
+  });
 
 for (const [name, open, runs] of [
   ['Redis', onRedis, 60],

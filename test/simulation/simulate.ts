@@ -1,6 +1,6 @@
 /** One seed from its start to its end. */
 
-import { fateOf } from './handlers.ts';
+import { fateOf, timesOutFirst } from './handlers.ts';
 import type { Bug } from './model/bugs.ts';
 import { routes } from './routes.ts';
 import { step } from './steps.ts';
@@ -83,12 +83,14 @@ function atRest({ store, time }: World): boolean {
 }
 
 /** A person keeps the DLQs from being full. */
-async function makeRoom({ store, people, time }: World, late: boolean): Promise<void> {
+async function makeRoom({ seed, store, people, time }: World, late: boolean): Promise<void> {
   const full = [...store.model.groups.values()].filter(({ dead, policy }) => dead.size >= policy.maxEntries);
   const ids = full.flatMap(({ dead }) => [...dead.keys()].slice(0, 2));
-  // One letter alone that hangs whenever it is the probe keeps its breaker open: only a person can tell it from an outage.
-  const alone = store.model.letters().filter(({ reason }) => reason === 'breaker_open');
-  if (alone.length === 1 && late) ids.push(...alone.map(({ id }) => id));
+  // Letters that time out whenever they are the probe keep their breaker open when there is nothing else to probe with:
+  // only a person can tell them from an outage.
+  const open = store.model.letters().filter(({ reason }) => reason === 'breaker_open');
+  const stuck = open.every(({ group, eventId = '' }) => timesOutFirst(seed, group, eventId));
+  if (late && stuck) ids.push(...open.map(({ id }) => id));
   if (ids.length === 0) return;
   people.deadLetters.discard(ids).catch(() => undefined);
   await time.pass(50);
