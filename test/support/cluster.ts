@@ -73,6 +73,14 @@ export class TestCluster {
     return others[at % others.length] as ClusterNode;
   }
 
+  async replicaOf(master: ClusterNode): Promise<ClusterNode> {
+    for (const node of this.nodes) {
+      const [role, , port] = (await node.admin.role()) as unknown[];
+      if (role === 'slave' && port === master.port) return node;
+    }
+    throw new Error(`expected a replica of the node at port ${master.port}, got none`);
+  }
+
   async masters(): Promise<readonly ClusterNode[]> {
     const roles = await Promise.all(
       this.nodes.map(async (node) => node.process.alive() && ((await node.admin.role()) as unknown[])[0] === 'master'),

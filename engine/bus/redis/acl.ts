@@ -18,8 +18,8 @@ const data = [
 /** About the link and the server: `config|get` reads whether Redis keeps what it was given, `wait` asks its replicas. */
 const server = ['client|id', 'client|setname', 'client|unblock', 'config|get', 'info', 'ping', 'time', 'wait'] as const;
 
-/** Where the slots are, and what is said to a node that a slot is moving to. */
-const cluster = ['asking', 'cluster|info', 'cluster|slots'] as const;
+/** Where the slots are, and what a client says of itself to a replica and to a node that a slot is moving to. */
+const cluster = ['asking', 'cluster|info', 'cluster|slots', 'readonly', 'readwrite'] as const;
 
 /** On the sentinels, which have users of their own. */
 const sentinel = [
