@@ -11,6 +11,9 @@ const durable = ['--appendonly', 'yes', '--appendfsync', 'always'];
 /** What an election may take once the master is taken to have failed: three rounds of the sentinels' own pauses, ms. */
 const electionMs = 8_000;
 
+/** After the link is whole: a sentinel is found again, asked, answers, and the clients connect anew, ms. */
+const hearMs = 5_000;
+
 class SentinelStore implements Store {
   readonly sentinel: TestSentinel;
   readonly busUrl: string;
@@ -170,7 +173,7 @@ export const failover: readonly Fault[] = [
       return {
         duplicates: 2 * perHit + 4 * stage.publisher.perSecond,
         recovery: recoveryBound,
-        ...mayLose(stage, apartMs / 1_000 + 1, 'what the old master took while it was apart'),
+        ...mayLose(stage, (apartMs + hearMs) / 1_000, 'what the old master took until the engine beside it heard'),
         notes: [`apart for ${(apartMs / 1_000).toFixed(1)} s`, `the engine beside it refused ${refused} times`],
         wrong: unless([
           stage.durability !== 'replicated' || refused > 0,
