@@ -26,7 +26,9 @@ export interface Fault {
   readonly load?: { readonly events: number; readonly perSecond: number };
   /** The same in the quick tier [3,000 at 600/s]. */
   readonly quickLoad?: { readonly events: number; readonly perSecond: number };
-  /** A row that takes longer hangs, ms [240,000]. */
+  /** Runs beside another row in the full tier too: the speed of the machine bounds nothing of it. */
+  readonly shares?: boolean;
+  /** A row that takes longer hangs, ms [600,000]. */
   readonly patience?: number;
   /** Runs beside the publisher; resolves when the fault has ended. `scale` is 1 in the quick tier, 3 in the full one. */
   inject(stage: Stage, random: () => number, scale: number): Promise<Toll>;

@@ -33,7 +33,7 @@ export class Publisher {
     const open: Promise<void>[] = [];
     for (let at = 0; at < count && !this.#ended; at += size) {
       const due = began + (at / perSecond) * 1_000;
-      if (due > Date.now()) await sleep(due - Date.now());
+      await sleep(Math.max(0, due - Date.now()));
       const ids = Array.from({ length: Math.min(size, count - at) }, (_, n) => `c${first + at + n}`);
       for (const id of ids) this.due.set(id, due);
       open.push(this.#publishUntilTaken(ids));

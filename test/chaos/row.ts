@@ -55,7 +55,7 @@ export async function play(fault: Fault, run: Run, seed: number): Promise<Row> {
   }
 }
 
-async function hanging({ id, patience = 240_000 }: Fault): Promise<Row> {
+async function hanging({ id, patience = 600_000 }: Fault): Promise<Row> {
   await sleep(patience, undefined, { ref: false });
   throw new Error(`expected ${id} to end within ${patience / 1_000} s, it still runs`);
 }
@@ -66,7 +66,7 @@ async function playOn(stage: Stage, fault: Fault, seed: number): Promise<Row> {
   const toll = await fault.inject(stage, dice(seed), stage.full ? 3 : 1);
   const endedAt = Date.now();
   await publishing;
-  await stage.settle(60_000);
+  await stage.settle(30_000);
   return await judge(fault, stage, toll, endedAt);
 }
 

@@ -221,13 +221,13 @@ export class Stage implements Run {
     }
   }
 
-  /** Waits until both services have everything that was acknowledged, or `ms` are over. */
+  /** Waits until both services have everything that was acknowledged, or nothing has come for `ms`. */
   async settle(ms: number): Promise<void> {
-    const end = Date.now() + ms;
-    while (Date.now() < end) {
-      const { size } = this.acknowledged;
-      const open = size - this.other.arrivals.size + (size - this.main.arrivals.size - (await this.dead()));
-      if (open <= 0) return;
+    let [came, at] = [-1, Date.now()];
+    while (Date.now() - at < ms) {
+      const now = this.other.arrivals.size + this.main.arrivals.size + (await this.dead());
+      if (now >= 2 * this.acknowledged.size) return;
+      if (now !== came) [came, at] = [now, Date.now()];
       await sleep(100);
     }
   }

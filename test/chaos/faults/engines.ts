@@ -57,14 +57,16 @@ async function killBeforeAck(stage: Stage, random: () => number, scale: number):
     });
     await stage.startEngine(0);
   });
-  const said = (id: string): string => (attempts.get(id) ?? []).join(' and ');
+  // What runs beside one victim is a victim of the next kill too, so that it may come more often than twice.
+  const wrongly = (seen: readonly string[]): boolean => seen.length < 2 || seen.some((attempt) => attempt !== '1');
   return {
     duplicates: victims.length * perHit,
     recovery: recoveryBound,
     atRest: () =>
-      victims.flatMap((id) =>
-        unless([said(id) === '1 and 1', `expected ${id} to come as attempt 1 and 1, it came as ${said(id)}`]),
-      ),
+      victims.flatMap((id) => {
+        const seen = attempts.get(id) ?? [];
+        return unless([!wrongly(seen), `expected ${id} to come again as attempt 1, it came as ${seen.join(', ')}`]);
+      }),
   };
 }
 
@@ -160,12 +162,14 @@ export const engines: readonly Fault[] = [
     id: 'T03',
     what: 'engine kill -9 between effect and ack',
     tier: 'quick',
+    shares: true,
     inject: killBeforeAck,
   },
   {
     id: 'T03e',
     what: 'engine kill -9 between effect and ack',
     tier: 'full',
+    shares: true,
     stage: { embedded: true },
     inject: killBeforeAck,
   },
@@ -180,6 +184,7 @@ export const engines: readonly Fault[] = [
     id: 'T05',
     what: 'SIGTERM while deliveries take 60 s',
     tier: 'quick',
+    shares: true,
     stage: {
       env: { EVENTFLOW_DELIVERY_DRAIN: '2s' },
       route:
@@ -191,6 +196,7 @@ export const engines: readonly Fault[] = [
     id: 'T06',
     what: 'engine SIGSTOP past its lease',
     tier: 'quick',
+    shares: true,
     stage: { engines: 2 },
     inject: freeze,
   },

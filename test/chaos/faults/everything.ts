@@ -1,7 +1,6 @@
 /** All cheap faults together, in random order, for a long time. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { remoteOperations } from 'eventflow';
-import { eventually } from '../../support/eventually.ts';
+import { remoteOperations, type Verification } from 'eventflow';
 import { type Fault, perHit, pick, type Toll, unless } from '../fault.ts';
 import { recoveryBound, type Stage } from '../stage.ts';
 
@@ -71,19 +70,25 @@ async function strikeDuring(
   await working;
 }
 
+/** The books when nothing is open any more, or after 30 s. */
+async function atRest(stage: Stage): Promise<Verification['total']> {
+  const end = Date.now() + 30_000;
+  for (;;) {
+    const { total } = await remoteOperations(stage.engine(0).admin).verify();
+    const { waiting, pending, retrying, due } = total;
+    if (waiting + pending + retrying + due === 0 || Date.now() > end) return total;
+    await sleep(100);
+  }
+}
+
 /** Everything is settled and the bus's own count agrees with ours, to the event. */
 async function quiet(stage: Stage): Promise<readonly string[]> {
-  await stage.settle(60_000);
+  await stage.settle(30_000);
   const published = stage.acknowledged.size;
-  const total = await eventually(
-    'the bus to come to rest',
-    async () => {
-      const { total } = await remoteOperations(stage.engine(0).admin).verify();
-      return total.waiting + total.pending + total.retrying + total.due === 0 ? total : undefined;
-    },
-    30_000,
-  );
+  const total = await atRest(stage);
+  const open = total.waiting + total.pending + total.retrying + total.due;
   return unless(
+    [open === 0, `after ${published} events nothing comes to rest: ${JSON.stringify(total)}`],
     [total.residue === 0, `after ${published} events the bus's own count is off by ${total.residue}`],
     [total.accepted === 2 * published, `acknowledged ${published} for two routes, the bus accepted ${total.accepted}`],
   );

@@ -52,6 +52,7 @@ export const network: readonly Fault[] = [
   {
     id: 'T18',
     what: 'half-open link to Redis for 8 s',
+    shares: true,
     tier: 'quick',
     stage: { proxied: true },
     async inject(stage) {
@@ -65,6 +66,7 @@ export const network: readonly Fault[] = [
   {
     id: 'T19',
     what: 'replies of Redis lost, then the link',
+    shares: true,
     tier: 'quick',
     stage: { proxied: true },
     async inject(stage, random, scale) {
@@ -80,6 +82,7 @@ export const network: readonly Fault[] = [
   {
     id: 'T20',
     what: 'flapping link, 300 ms up and 200 ms down',
+    shares: true,
     tier: 'quick',
     stage: { proxied: true },
     inject: flap,
@@ -99,6 +102,7 @@ export const network: readonly Fault[] = [
   {
     id: 'T22',
     what: 'the network drops every packet to Redis, 10 s (full: 60 s)',
+    shares: true,
     tier: 'full',
     stage: {
       proxied: !isRoot,

@@ -129,12 +129,14 @@ export const space: readonly Fault[] = [
   {
     id: 'T24',
     what: 'an eviction policy that may drop keys',
+    shares: true,
     tier: 'full',
     inject: evictionAllowed,
   },
   {
     id: 'T25',
     what: 'disk full, appendfsync always: redis-server ends',
+    shares: true,
     quickLoad: longer,
     tier: 'full',
     only: 'fsync',
@@ -144,6 +146,7 @@ export const space: readonly Fault[] = [
   {
     id: 'T25s',
     what: 'disk full, appendfsync everysec: MISCONF',
+    shares: true,
     quickLoad: longer,
     tier: 'full',
     mode: 'everysec',
@@ -154,6 +157,7 @@ export const space: readonly Fault[] = [
   {
     id: 'T25e',
     what: 'disk full',
+    shares: true,
     quickLoad: longer,
     tier: 'full',
     stage: { embedded: true, around: () => smallDisk(100) },

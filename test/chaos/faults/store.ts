@@ -128,6 +128,7 @@ export const store: readonly Fault[] = [
     id: 'T07',
     what: 'Redis kill -9, appendfsync always',
     tier: 'quick',
+    shares: true,
     async inject(stage, random, scale) {
       await times(3 * scale, 1_500, random, async () => {
         await stage.redis.kill();
@@ -141,6 +142,7 @@ export const store: readonly Fault[] = [
     id: 'T08',
     what: 'Redis kill -9, everysec, each fsync 1.5 s longer',
     tier: 'full',
+    shares: true,
     mode: 'everysec',
     only: 'fsync',
     quickLoad: { events: 6_000, perSecond: 400 },
@@ -154,6 +156,7 @@ export const store: readonly Fault[] = [
     id: 'T09',
     what: 'power cut, appendfsync always',
     tier: 'full',
+    shares: true,
     only: 'fsync',
     stage: { around: () => withShim('power-cut') },
     inject: powerCut,
@@ -162,6 +165,7 @@ export const store: readonly Fault[] = [
     id: 'T09s',
     what: 'power cut, appendfsync everysec',
     tier: 'full',
+    shares: true,
     mode: 'everysec',
     only: 'fsync',
     stage: { redisArgs: everySecond, around: () => withShim('power-cut') },
@@ -174,6 +178,7 @@ export const store: readonly Fault[] = [
     id: 'T09r',
     what: 'power cut, appendfsync everysec, the replica takes over',
     tier: 'full',
+    shares: true,
     only: 'replicated',
     stage: { proxied: true, redisArgs: everySecond, around: () => withShim('power-cut') },
     inject: powerCutWithReplica,
@@ -182,6 +187,7 @@ export const store: readonly Fault[] = [
     id: 'T10',
     what: 'Redis away for 5 s',
     tier: 'quick',
+    shares: true,
     async inject(stage) {
       await sleep(2_000);
       await stage.redis.kill();
@@ -200,6 +206,7 @@ export const store: readonly Fault[] = [
     id: 'T11',
     what: 'Redis loads a log of a million entries and more',
     tier: 'quick',
+    shares: true,
     stage: { redisArgs: ['--appendonly', 'yes', '--appendfsync', 'always', '--auto-aof-rewrite-percentage', '0'] },
     inject: slowStart,
   },
@@ -207,6 +214,7 @@ export const store: readonly Fault[] = [
     id: 'T12',
     what: 'XGROUP DESTROY, DEL and FLUSHALL by an operator',
     tier: 'full',
+    shares: true,
     quickLoad: { events: 6_000, perSecond: 300 },
     inject: mistakesUnderLoad,
   },
@@ -214,6 +222,7 @@ export const store: readonly Fault[] = [
     id: 'T17',
     what: 'CLIENT PAUSE ALL, 4 s (full: 10 s)',
     tier: 'quick',
+    shares: true,
     async inject(stage) {
       const ms = stage.full ? 10_000 : 4_000;
       await sleep(2_000);
