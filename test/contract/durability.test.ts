@@ -28,6 +28,7 @@ describe('what a Redis promises', { timeout: 120_000 }, () => {
   afterEach(async () => {
     await inside?.stop();
     inside = undefined;
+    await admin.flushall();
     await admin.config('SET', 'appendfsync', 'always');
     await admin.config('SET', 'no-appendfsync-on-rewrite', 'no');
     await admin.config('SET', 'maxmemory-policy', 'noeviction');
