@@ -94,7 +94,7 @@ function handle(deps: HandlerDeps, event: EventEnvelope, delivery: RunningDelive
   // Its publisher never heard that it is stored, and a failover has undone that.
   if (pair === undefined) return undefined;
   const firstRun = pair.runs === 0;
-  ledger.started(pair, delivery.attempt);
+  ledger.started(pair, delivery.attempt, host);
   ledger.breakers.started(route, delivery.period, delivery.probe, host);
   const script = scriptOf(endpoints.seed, route.group, event.id);
   if (endpoints.down.has(route.handler)) return answerIn(deps, delivery, pair, 'outage', 20);

@@ -183,8 +183,8 @@ export class Ledger {
 
   // ── runs ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  started(pair: Pair, attempt: number): void {
-    const { group, event } = pair;
+  started(pair: Pair, attempt: number, host: Host): void {
+    const { group, event, holder } = pair;
     pair.runs += 1;
     if (pair.runs > pair.handOuts) {
       const detail = `${group} ${event.origin} ran ${pair.runs} times for ${pair.handOuts} hand-outs`;
@@ -193,7 +193,9 @@ export class Ledger {
     const most = routeByGroup.get(group)?.retry.maxAttempts ?? 0;
     if (attempt > most)
       this.#run.fail('no more attempts than the policy allows', `${group} ${event.origin}: ${attempt}`);
-    if (attempt === pair.dueAttempt && this.#time.now < pair.dueAt) {
+    // One that thaws may run what it held before, and is fenced when it settles.
+    const current = holder?.startsWith(`${host.name}#`) === true;
+    if (current && attempt === pair.dueAttempt && this.#time.now < pair.dueAt) {
       const detail = `${group} ${event.origin}, ${pair.dueAt - this.#time.now} ms early`;
       this.#run.fail('no retry runs before its time', detail);
     }

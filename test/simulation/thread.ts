@@ -3,6 +3,9 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { ThreadRequest } from './seeds.ts';
 import { type Outcome, simulate } from './simulate.ts';
 
+// Errors are thrown by the thousand here, and nobody reads where.
+Error.stackTraceLimit = 0;
+
 const { first, count, steps, bug, next } = workerData as ThreadRequest;
 const outcomes: Outcome[] = [];
 for (let taken = Atomics.add(next, 0, 1); taken < count; taken = Atomics.add(next, 0, 1)) {
