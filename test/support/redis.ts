@@ -26,7 +26,8 @@ export interface TestRedis {
 export async function startRedis(): Promise<TestRedis> {
   const url = process.env['EVENTFLOW_TEST_REDIS_URL'];
   if (url !== undefined && url !== '') {
-    return { ...(await makeTestUser(url)), version: await versionOf(url), how: 'env', stop: async () => undefined };
+    const { remove, ...urls } = await makeTestUser(url);
+    return { ...urls, version: await versionOf(url), how: 'env', stop: remove };
   }
   const container = await startContainerIfPossible();
   if (container !== undefined) return container;
@@ -62,8 +63,10 @@ async function startContainer(image: string): Promise<TestRedis> {
     .withWaitStrategy(Wait.forLogMessage(/Ready to accept connections/))
     .start();
   const url = `redis://${container.getHost()}:${container.getMappedPort(6379)}/0`;
+  const { url: own, adminUrl } = await makeTestUser(url);
   return {
-    ...(await makeTestUser(url)),
+    url: own,
+    adminUrl,
     version: await versionOf(url),
     how: 'testcontainers',
     stop: async () => {
