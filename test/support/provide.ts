@@ -1,10 +1,10 @@
-/** What the tests need beyond npm: a redis-server, and promtool. Installed where we may, asked for where we may not. */
+/** What the tests need beyond npm: a redis-server, promtool and openssl. Installed where we may, asked for where we may not. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { type DockerEngine, findDocker } from './docker.ts';
 import { ensureRedisImage, redisImage } from './image.ts';
 
 /** Debian's package for each program. */
-const packages = { 'redis-server': 'redis-server', promtool: 'prometheus' } as const;
+const packages = { 'redis-server': 'redis-server', promtool: 'prometheus', openssl: 'openssl' } as const;
 type Program = keyof typeof packages;
 
 const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
@@ -77,7 +77,7 @@ async function redis(): Promise<Provided> {
 }
 
 export async function provideForTests(): Promise<Provided> {
-  provide(['redis-server', 'promtool']);
+  provide(['redis-server', 'promtool', 'openssl']);
   const { env, text } = await redis();
   return { env, text: `${text} · promtool ${versionOf('promtool', '--version')}` };
 }
