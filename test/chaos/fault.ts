@@ -15,7 +15,7 @@ export interface Fault {
   /** `T01`; with a letter for a variant of it: `T01e` is T01 on the embedded bus. */
   readonly id: string;
   readonly what: string;
-  /** `quick`: in both tiers, and in `npm test`. */
+  /** `quick`: in both tiers, and in `npm test`, so that it may need neither root nor a compiler. */
   readonly tier: 'quick' | 'full';
   readonly stage?: Partial<StageOptions>;
   /** In the column `mode` [the durability of the run], such as `everysec`. */
@@ -58,10 +58,10 @@ export const calm: Toll = { duplicates: 0, recovery: recoveryBound, p95: 100 };
 export const withClient = <T>(stage: Stage, work: (client: Redis) => Promise<T>): Promise<T> =>
   withRedis(stage.redis.adminUrl, work);
 
-/** Waits until the endpoint of `main` has had a second without a request. */
-export async function quiet({ main }: Stage): Promise<void> {
-  for (let before = -1; before !== main.requests; ) {
-    before = main.requests;
+/** Waits until a service has had a second without a request. */
+export async function quiet(service: { readonly requests: number }): Promise<void> {
+  for (let before = -1; before !== service.requests; ) {
+    before = service.requests;
     await sleep(1_000);
   }
 }
