@@ -126,7 +126,7 @@ const limit = (onFull: string): string =>
 async function fullPauses(stage: Stage): Promise<Toll> {
   refuseAll(stage);
   await eventually('the dead letters to be full', async () => (await stage.dead()) === 500, 60_000);
-  await quiet(stage);
+  await quiet(stage.main);
   const { requests } = stage.main;
   await sleep(1_500);
   const [more, { dead, waiting, pending }] = [stage.main.requests - requests, await balanceOf(stage)];
