@@ -154,6 +154,7 @@ export const clock: readonly Fault[] = [
   {
     id: 'T45',
     what: 'clock of Redis 10 min back for 12 s',
+    shares: true,
     tier: 'full',
     quickLoad: { events: 3_000, perSecond: 200 },
     stage: { engines: 2, route: route('60s'), around: fakeClock },

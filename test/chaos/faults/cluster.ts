@@ -79,6 +79,7 @@ export const cluster: readonly Fault[] = [
   {
     id: 'T16',
     what: "a cluster's master kill -9, WAIT 1",
+    shares: true,
     tier: 'quick',
     only: 'replicated',
     stage: { store: (durability) => ClusterStore.open(durability) },
@@ -87,6 +88,7 @@ export const cluster: readonly Fault[] = [
   {
     id: 'T16a',
     what: "a cluster's master kill -9, asynchronous replicas",
+    shares: true,
     tier: 'full',
     only: 'fsync',
     mode: 'asynchronous',

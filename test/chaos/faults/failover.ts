@@ -119,6 +119,7 @@ export const failover: readonly Fault[] = [
   {
     id: 'T13',
     what: 'Sentinel: master kill -9, replicas 0.6 s behind',
+    shares: true,
     tier: 'full',
     stage: { engines: 2, store: (durability) => SentinelStore.open(durability) },
     async inject(stage) {
@@ -153,6 +154,7 @@ export const failover: readonly Fault[] = [
   {
     id: 'T14',
     what: 'Sentinel: old master apart with one engine',
+    shares: true,
     tier: 'full',
     stage: { engines: 2, store: (durability) => SplitStore.open(durability) },
     async inject(stage) {

@@ -254,6 +254,7 @@ export const handlers: readonly Fault[] = [
   {
     id: 'T34',
     what: 'handlers that block the event loop for ever',
+    shares: true,
     tier: 'full',
     quickLoad: few,
     stage: staged(spinners, { engines: 2 }),
@@ -262,6 +263,7 @@ export const handlers: readonly Fault[] = [
   {
     id: 'T35',
     what: 'handlers that exit, abort and crash',
+    shares: true,
     tier: 'quick',
     quickLoad: few,
     stage: staged(killers, { engines: 2 }),
@@ -270,6 +272,7 @@ export const handlers: readonly Fault[] = [
   {
     id: 'T35e',
     what: 'the same on the embedded bus',
+    shares: true,
     tier: 'full',
     quickLoad: few,
     stage: staged(killers, { embedded: true }),
@@ -278,6 +281,7 @@ export const handlers: readonly Fault[] = [
   {
     id: 'T35m',
     what: 'handlers that fill the memory',
+    shares: true,
     tier: 'full',
     quickLoad: few,
     stage: staged(eaters, { engines: 2, env: smallHeap }),
