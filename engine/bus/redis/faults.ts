@@ -10,10 +10,9 @@ const kinds: readonly (readonly [RegExp, string])[] = [
   [/^NOREPLICAS\b/, 'noreplicas'],
   [/^NOPERM\b|can't run this command or subcommand/, 'noperm'],
   [/^(CLUSTERDOWN|TRYAGAIN|MOVED|ASK|CROSSSLOT)\b/, 'cluster'],
-  [
-    /\b(E[A-Z]{5,}|EPIPE|closed|ended|writeable|Socket timeout|max retries|All sentinels|NOAUTH|WRONGPASS)\b/i,
-    'connection',
-  ],
+  // The codes of Node in capitals only: many an English word begins with an E.
+  [/\b(E[A-Z]{5,}|EPIPE|NOAUTH|WRONGPASS)\b/, 'connection'],
+  [/\b(closed|ended|writeable|socket timeout|max retries|all sentinels)\b/i, 'connection'],
   [/did not answer|^no link to/, 'timeout'],
 ];
 
