@@ -53,6 +53,8 @@ export interface Toll {
 }
 
 export const calm: Toll = { duplicates: 0, recovery: recoveryBound, p95: 100 };
+/** The same where rows run side by side, so that times say less. */
+export const exact: Toll = { duplicates: 0, recovery: recoveryBound };
 
 /** Works on the Redis of the stage as an operator does. */
 export const withClient = <T>(stage: Stage, work: (client: Redis) => Promise<T>): Promise<T> =>

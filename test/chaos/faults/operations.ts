@@ -4,7 +4,7 @@ import { remoteOperations } from 'eventflow';
 import type { Redis } from 'ioredis';
 import { Keys } from '../../../engine/bus/redis/keys.ts';
 import { eventually } from '../../support/eventually.ts';
-import { calm, type Fault, perHit, quiet, type Toll, unless, withClient } from '../fault.ts';
+import { exact, type Fault, perHit, quiet, type Toll, unless, withClient } from '../fault.ts';
 import { pingedDuring } from '../pinger.ts';
 import { recoveryBound, type Stage, usual } from '../stage.ts';
 
@@ -133,7 +133,7 @@ async function fullPauses(stage: Stage): Promise<Toll> {
   await redriveAll(stage);
   const told = stage.lines.filter(({ msg }) => String(msg).startsWith('dead letters')).map(({ msg }) => String(msg));
   return {
-    ...calm,
+    ...exact,
     notes: [`held at ${dead} letters with ${waiting} waiting and ${pending} pending`],
     wrong: unless(
       [dead === 500, `expected 500 letters and no more, got ${dead}`],
@@ -161,7 +161,7 @@ async function fullDrops(stage: Stage): Promise<Toll> {
     String(msg).startsWith('dropped') && Array.isArray(letters) ? letters : [],
   ).length;
   return {
-    ...calm,
+    ...exact,
     mayLose: { atMost: asked - 500, why: `${dropped} letters dropped, which the route asks for by onFull: dropOldest` },
     wrong: unless(
       [dead === 500, `expected the newest 500 letters to be kept, got ${dead}`],
@@ -233,11 +233,19 @@ export const operating: readonly Fault[] = [
     stage: { pipeline: (to, beside) => asleep(usual(dying)(to, beside)) },
     inject: (stage) => herd(stage, 300),
   },
-  { id: 'T48', what: 'dead letters full: pause', tier: 'quick', stage: { route: limit('pause') }, inject: fullPauses },
+  {
+    id: 'T48',
+    what: 'dead letters full: pause',
+    tier: 'quick',
+    shares: true,
+    stage: { route: limit('pause') },
+    inject: fullPauses,
+  },
   {
     id: 'T48e',
     what: 'dead letters full: pause',
     tier: 'quick',
+    shares: true,
     stage: { route: limit('pause'), embedded: true },
     inject: fullPauses,
   },
@@ -245,6 +253,7 @@ export const operating: readonly Fault[] = [
     id: 'T48d',
     what: 'dead letters full: dropOldest',
     tier: 'full',
+    shares: true,
     stage: { route: limit('dropOldest') },
     inject: fullDrops,
   },
@@ -252,6 +261,7 @@ export const operating: readonly Fault[] = [
     id: 'T49',
     what: 'engine kill -9 in the middle of a redrive',
     tier: 'quick',
+    shares: true,
     load: letters,
     stage: { engines: 2, route: dying },
     inject: (stage) => redriveCut(stage, 2),
@@ -260,6 +270,7 @@ export const operating: readonly Fault[] = [
     id: 'T49e',
     what: 'engine kill -9 in the middle of a redrive',
     tier: 'full',
+    shares: true,
     load: letters,
     stage: { route: dying, embedded: true },
     inject: (stage) => redriveCut(stage, 1),

@@ -7,7 +7,7 @@ import { Keys } from '../../../engine/bus/redis/keys.ts';
 import { remoteReload } from '../../../engine/operations/remote.ts';
 import { sampleOf } from '../../observe/world.ts';
 import { eventually } from '../../support/eventually.ts';
-import { calm, type Fault, quiet, type Toll, unless, withClient } from '../fault.ts';
+import { calm, exact, type Fault, quiet, type Toll, unless, withClient } from '../fault.ts';
 import { memoryOf, pageOf, tidy } from '../page.ts';
 import { Service } from '../service.ts';
 import type { Stage } from '../stage.ts';
@@ -119,7 +119,7 @@ async function badReloads(stage: Stage, rounds: number): Promise<Toll> {
   }
   const alive = stage.engine(0).child.exitCode === null;
   return {
-    ...calm,
+    ...exact,
     notes: [`${rounds * Object.keys(breaks).length} broken files, each followed by a good one`],
     wrong: [...wrong, ...unless([alive, 'expected the engine to live on, it ended'])],
   };
@@ -163,7 +163,7 @@ async function removeAndBringBack(stage: Stage): Promise<Toll> {
     await stage.write(stage.text);
     await reloadNow(stage);
   }
-  return { ...calm, notes: [`brought back with ${depths.join(', ')} deliveries waiting`], wrong };
+  return { ...exact, notes: [`brought back with ${depths.join(', ')} deliveries waiting`], wrong };
 }
 
 const added = (url: string, n: number): string => `
@@ -257,7 +257,7 @@ async function addRoutes(stage: Stage, count: number): Promise<Toll> {
   const failing = gaps.filter((gap) => gap.length > 0).length;
   const total = got.reduce((sum, { size }) => sum + size, 0);
   return {
-    ...calm,
+    ...exact,
     notes: [`${count} routes added, ${perSecond}/s, with ${total} deliveries of their own`],
     wrong: unless([
       failing === 0,
@@ -288,12 +288,14 @@ export const reload: readonly Fault[] = [
     id: 'T38',
     what: 'broken reloads between good ones',
     tier: 'quick',
+    shares: true,
     inject: (stage, _random, scale) => badReloads(stage, scale),
   },
   {
     id: 'T42',
     what: 'route removed and brought back',
     tier: 'quick',
+    shares: true,
     quickLoad: { events: 3_000, perSecond: 300 },
     stage: { route: 'circuitBreaker: false\n    retry: { initialInterval: 2s, jitter: none }' },
     inject: removeAndBringBack,
@@ -302,6 +304,7 @@ export const reload: readonly Fault[] = [
     id: 'T43',
     what: 'routes added with startFrom: new',
     tier: 'quick',
+    shares: true,
     load: { events: 30_000, perSecond: 400 },
     patience: 600_000,
     inject: (stage) => addRoutes(stage, stage.full ? 1_000 : 30),
