@@ -20,7 +20,7 @@ const longestDrain = 2_000;
 const longestAlone = 2_000;
 /** Between two looks, ms. */
 const lookPause = 5;
-/** Until suspects whose routes are held are looked at again, ms. */
+/** Until suspects whose routes are held, or whose start could not be counted, are looked at again, ms. */
 const heldPause = 250;
 
 /** One route of this process. */
@@ -81,27 +81,28 @@ export class SuspectLane {
     this.#working = true;
     while (this.#suspects.length > 0) {
       const began = this.#timers.now();
-      const ran = await this.#session();
+      const ended = await this.#session();
       // As long as nothing else could start, nothing of ours starts now.
-      await this.#pause(ran ? this.#timers.now() - began : heldPause);
+      await this.#pause(Math.max(this.#timers.now() - began, ended ? 0 : heldPause));
     }
     this.#working = false;
   }
 
-  /** Resolves to false when no suspect may run now. */
+  /** Resolves to false when no suspect may run now, or the bus cannot be asked. */
   async #session(): Promise<boolean> {
     if (!this.#suspects.some(({ member }) => member.ready)) return false;
     this.closed = true;
     await this.#until(() => this.#idle(), longestDrain);
     const end = this.#timers.now() + longestAlone;
-    while (this.#timers.now() < end && (await this.#next(end)));
+    let ended = false;
+    while (this.#timers.now() < end && (await this.#next(end))) ended = true;
     this.#turn = undefined;
     this.closed = false;
     for (const member of this.#members) member.wake();
-    return true;
+    return ended;
   }
 
-  /** The next suspect that may run, until it has ended or `end` has come. False: there is none. */
+  /** The next suspect that may run, until `end` has come. False: there is none, or it has not ended. */
   async #next(end: number): Promise<boolean> {
     const at = this.#suspects.findIndex(({ member }) => member.ready);
     const [suspect] = at === -1 ? [] : this.#suspects.splice(at, 1);
