@@ -14,20 +14,22 @@ async function killAgainAndAgain(stage: Stage, random: () => number, scale: numb
   return { duplicates: hits * perHit, recovery: recoveryBound };
 }
 
-/** Until nothing that was acknowledged waits for the route `main`: its deliveries in that time over those published in as much. */
-async function drainRatio(stage: Stage): Promise<number> {
-  const [began, before] = [Date.now(), stage.main.arrivals.size];
-  await eventually('the backlog to be drained', () => stage.acknowledged.size - stage.main.arrivals.size < 50, 60_000);
-  const perSecond = ((stage.main.arrivals.size - before) * 1_000) / Math.max(1, Date.now() - began);
-  return perSecond / stage.publisher.perSecond;
+/** From the first delivery after `down` until what was to be published by then has come: its rate over that of publishing. */
+async function drainRatio({ main, publisher }: Stage, down: number): Promise<number> {
+  const drained = (): boolean => publisher.due.size - main.arrivals.size < publisher.perSecond / 10;
+  await eventually('the backlog to be drained', drained, 120_000);
+  const since = [...main.arrivals.values()].map(({ at }) => at).filter((at) => at > down);
+  const ms = Date.now() - Math.min(...since);
+  return (since.length * 1_000) / Math.max(1, ms) / publisher.perSecond;
 }
 
 async function allDown(stage: Stage): Promise<Toll> {
   await sleep(2_000);
   await Promise.all([stage.killEngine(0), stage.killEngine(1)]);
+  const down = Date.now();
   await sleep(3_000);
   await Promise.all([stage.startEngine(0), stage.startEngine(1)]);
-  const ratio = await drainRatio(stage);
+  const ratio = await drainRatio(stage, down);
   const fast = ratio >= 2 || !stage.full;
   return {
     duplicates: 2 * perHit,
