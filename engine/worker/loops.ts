@@ -27,6 +27,7 @@ export interface LoopDeps {
 export class GroupLoops {
   #deps: LoopDeps;
   #stopped = false;
+  #underWay = 0;
   #timers = new Map<string, Timer>();
   #promoteAt = Number.POSITIVE_INFINITY;
 
@@ -38,6 +39,11 @@ export class GroupLoops {
     this.#later('heartbeat', this.#deps.leaseMs / 3, () => this.#heartbeat());
     this.#later('promote', 0, () => this.#promote());
     this.#later('reclaim', 0, () => this.#reclaim());
+  }
+
+  /** True when no pass is under way: after `stop`, none will be. */
+  get idle(): boolean {
+    return this.#underWay === 0;
   }
 
   stop(): void {
@@ -90,11 +96,13 @@ export class GroupLoops {
   async #run(name: string, pass: () => Promise<number>): Promise<void> {
     if (name === 'promote') this.#promoteAt = Number.POSITIVE_INFINITY;
     let pause = sweepPause;
+    this.#underWay += 1;
     try {
       pause = await pass();
     } catch (error) {
       this.#deps.onFault(error as Error);
     }
+    this.#underWay -= 1;
     if (this.#stopped || (name === 'promote' && this.#promoteAt !== Number.POSITIVE_INFINITY)) return;
     this.#later(name, pause * (0.9 + 0.2 * this.#deps.random()), pass);
   }

@@ -195,7 +195,8 @@ export class Worker {
     this.#loops.stop();
     this.#quarantine.leave();
     this.#shortCircuit?.stop();
-    await this.#until(() => this.#settler.unsettled === 0, Math.max(end, timers.now() + 500));
+    // What a sweep takes over after the group is closed, nobody would hand back.
+    await this.#until(() => this.#settler.unsettled === 0 && this.#loops.idle, Math.max(end, timers.now() + 500));
     this.#settler.stop();
     await this.#quietly(() => this.#breaker?.gate.settled() ?? Promise.resolve());
     this.#breaker?.leave();
