@@ -35,12 +35,12 @@ export class Settler {
     this.#deps = deps;
   }
 
-  /** Settlements that the bus has not confirmed yet. */
   /** Whether the entry's settlement is not known yet. */
   has(id: string): boolean {
     return this.entries().some((entry) => entry.id === id);
   }
 
+  /** Settlements that the bus has not confirmed yet. */
   get unsettled(): number {
     return this.#unsettled;
   }

@@ -1,10 +1,10 @@
 /** The bus behind Redis Sentinel: a master, two replicas and three sentinels as processes. */
 import assert from 'node:assert/strict';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import type { Bus, BusOptions, Group } from '../../engine/bus/bus.ts';
+import type { Bus, Group } from '../../engine/bus/bus.ts';
 import { openRedisBus } from '../../engine/bus/redis/bus.ts';
 import { eventflow } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
@@ -13,29 +13,15 @@ import { ack, events, publication, spec } from '../support/redis-entries.ts';
 import { refusals } from '../support/redis-user.ts';
 import { TestSentinel } from '../support/sentinel.ts';
 import { Authority, tlsArgs } from '../support/tls.ts';
-import { busExam } from './exam.ts';
+import { redisExam } from './exam-redis.ts';
 
 const sentinel = await TestSentinel.start();
 console.log(`# Redis ${sentinel.version} behind Sentinel`);
 after(() => sentinel.stop());
 
-busExam('the bus behind Sentinel', async (options: BusOptions = {}) => {
-  const prefix = `exam-${randomBytes(6).toString('hex')}`;
-  const open = (): Promise<Bus> => openRedisBus(sentinel.url, { ...options, prefix });
-  let bus = await open();
-  return {
-    bus,
-    reopen: async () => {
-      await bus.close();
-      bus = await open();
-      return bus;
-    },
-    close: async () => {
-      await bus.close();
-      await removeKeys((await sentinel.master()).adminUrl, prefix);
-    },
-  };
-});
+redisExam('the bus behind Sentinel', sentinel.url, async (prefix) =>
+  removeKeys((await sentinel.master()).adminUrl, prefix),
+);
 
 describe('behind Sentinel', () => {
   test('sentinels that know no master of that name are an error that says so', async () => {

@@ -1,10 +1,9 @@
 /** Redis over TLS: what is trusted, what is refused, and what the refusal says. */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { copyFile } from 'node:fs/promises';
 import { after, describe, test } from 'node:test';
 import { Redis } from 'ioredis';
-import type { Bus, BusFault, BusOptions } from '../../engine/bus/bus.ts';
+import type { BusFault } from '../../engine/bus/bus.ts';
 import { openRedisBus } from '../../engine/bus/redis/bus.ts';
 import { eventually } from '../support/eventually.ts';
 import { TcpProxy } from '../support/proxy.ts';
@@ -12,7 +11,7 @@ import { atPort, freePort, removeKeys, startRedisProcess } from '../support/redi
 import { publication } from '../support/redis-entries.ts';
 import { asTestUser } from '../support/redis-user.ts';
 import { Authority, startTlsRedis, tlsArgs } from '../support/tls.ts';
-import { busExam } from './exam.ts';
+import { redisExam } from './exam-redis.ts';
 
 const authority = await Authority.create();
 const stranger = await Authority.create();
@@ -30,24 +29,11 @@ after(async () => {
   await Promise.all([authority.remove(), stranger.remove()]);
 });
 
-busExam('the bus on Redis over TLS', async (options: BusOptions = {}) => {
-  const prefix = `exam-${randomBytes(6).toString('hex')}`;
-  const openBus = (): Promise<Bus> =>
-    openRedisBus(`${closed.url}?ca=${authority.ca}&cert=${client.cert}&key=${client.key}`, { ...options, prefix });
-  let bus = await openBus();
-  return {
-    bus,
-    reopen: async () => {
-      await bus.close();
-      bus = await openBus();
-      return bus;
-    },
-    close: async () => {
-      await bus.close();
-      await removeKeys(closed.plain.adminUrl, prefix);
-    },
-  };
-});
+redisExam(
+  'the bus on Redis over TLS',
+  `${closed.url}?ca=${authority.ca}&cert=${client.cert}&key=${client.key}`,
+  (prefix) => removeKeys(closed.plain.adminUrl, prefix),
+);
 
 async function outcomeOf(url: string): Promise<string> {
   try {

@@ -1,6 +1,6 @@
 /**
- * A connection that blocks: a group's only one, or one of those that it has in a cluster. A read that was lost with its link is sent again by ioredis; what such a
- * lost answer held stays pending in our name, and our own reclaim finds it.
+ * A connection that blocks: a group's only one, or one of those that it has in a cluster. A read that was lost with its
+ * link is sent again by ioredis; what such a lost answer held stays pending in our name, and our own reclaim finds it.
  *
  * A client that has not answered for three times as long as a read may block is replaced: of a half-open link, and of
  * a client that is stuck while reconnecting, nothing else is ever heard. In a cluster it is replaced as well when another
