@@ -96,10 +96,16 @@ export class BreakerGate {
     await this.#change((state) => changed(state, returnProbe(state, id)));
   }
 
-  /** News from the bus. Older news than ours is ignored. */
-  absorb(stored: StoredBreaker): void {
-    if (stored.version < this.#stored.version) return;
-    this.#adopt(stored, false);
+  get version(): number {
+    return this.#stored.version;
+  }
+
+  /**
+   * News from the bus. Older news than ours is ignored, unless it is older than what we had when the bus was asked
+   * (`known`): then the bus has lost what we know, as in a failover, and all engines go by what it kept.
+   */
+  absorb(stored: StoredBreaker, known = 0): void {
+    if (stored.version >= this.#stored.version || stored.version < known) this.#adopt(stored, false);
   }
 
   /** Resolves when everything that was reported has been told. */

@@ -59,9 +59,10 @@ export class BreakerBoard {
 
   /** Takes over what other engines changed. Asked before a route starts, so that it does not start with a closed one. */
   async refresh(): Promise<void> {
+    const known = new Map([...this.#shared].map(([key, { gate }]) => [key, gate.version]));
     try {
       this.#stored = await this.#deps.store.list();
-      for (const stored of this.#stored) this.#shared.get(stored.key)?.gate.absorb(stored);
+      for (const stored of this.#stored) this.#shared.get(stored.key)?.gate.absorb(stored, known.get(stored.key));
     } catch (error) {
       this.#fault(error as Error);
     }

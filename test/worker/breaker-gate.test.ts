@@ -66,7 +66,9 @@ class Engines {
 
   /** What the board does each second. */
   async poll(): Promise<void> {
-    for (const stored of await this.store.list()) for (const gate of this.gates) gate.absorb(stored);
+    const known = this.gates.map(({ version }) => version);
+    for (const stored of await this.store.list())
+      for (const [at, gate] of this.gates.entries()) gate.absorb(stored, known[at]);
   }
 
   async open(): Promise<void> {
@@ -216,4 +218,27 @@ test('a policy that a reload changed holds for the breaker as it is', async () =
   assert.ok(last !== undefined, 'two have succeeded, one is asked for: one more decides');
   await gate.probed(last.id, last.period, undefined);
   assert.equal(gate.admit().kind, 'run');
+});
+
+test('an engine goes by what the store kept when a failover has undone what the engine knew', async () => {
+  const engines = new Engines(2);
+  await engines.open();
+  const kept = engines.store.stored;
+  engines.now += 1_000;
+  for (const { gate, id, period } of await engines.ask()) await gate.probed(id, period, undefined);
+  await engines.poll();
+  assert.deepEqual([engines.get(0).state.kind, engines.get(1).state.kind], ['closed', 'closed']);
+
+  engines.store.stored = kept;
+  await engines.poll();
+  assert.deepEqual([engines.get(0).state.kind, engines.get(1).state.kind], ['open', 'open']);
+});
+
+test('an answer that was overtaken by a change of ours is not taken for a store that forgot', async () => {
+  const engines = new Engines(1);
+  const gate = engines.get(0);
+  const before = { version: gate.version, stored: engines.store.stored };
+  await engines.open();
+  gate.absorb(before.stored, before.version);
+  assert.equal(gate.state.kind, 'open');
 });
