@@ -6,7 +6,8 @@ import { type Import, importsOf, textOf, typescript } from './sources.ts';
 
 /** What each room may import of ours: rooms, or files of a room. A room may always import itself. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
-  'errors.ts': [],
+  'config-errors.ts': [],
+  'errors.ts': ['config-errors.ts'],
   'version.ts': [],
   'event.ts': ['errors.ts'],
   'plugin.ts': ['event.ts'],
