@@ -9,6 +9,7 @@
 import type { BreakerState } from '../core/breaker.ts';
 import type { DeadLetter, DeadReason, DeliveryState, LastWords } from '../core/delivery.ts';
 import type { StreamRule } from '../core/match.ts';
+import type { Timers } from '../core/timers.ts';
 import type { StoredEvent } from '../event.ts';
 
 // ── publish ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -267,6 +268,11 @@ export interface StoreExamination {
   readonly missingRights: readonly string[];
 }
 
+/** A clock and an event loop that somebody else may move. `clock`: ms since the epoch. */
+export interface BusTime extends Omit<Timers, 'wait'> {
+  readonly clock: () => number;
+}
+
 export interface BusOptions {
   readonly streams?: readonly StreamRule[];
   /** Key prefix in Redis [ef]; ignored by SQLite. */
@@ -278,6 +284,8 @@ export interface BusOptions {
   readonly durability?: { readonly mode: 'fsync' | 'replicated' | 'none'; readonly replicas?: number };
   /** Name of this engine [host-pid-random]; consumers carry it. */
   readonly consumer?: string;
+  /** The time that the embedded bus goes by [the process's own]. Redis goes by its own. */
+  readonly time?: BusTime;
   /** Called for what goes wrong in the background: lost connection, lost group. */
   readonly onFault?: (fault: BusFault) => void;
   /** Called for letters that this process dropped from a full DLQ whose policy is `dropOldest`. */

@@ -118,6 +118,13 @@ test('the core and the workers are given their clock, their timers and their dic
   assert.deepEqual([...saying('engine/core', clockOrDice), ...saying('engine/worker', clockOrDice)], []);
 });
 
+test('the embedded bus is given its time', () => {
+  const said = saying('engine/bus/sqlite', clockOrDice).filter(
+    (line) => !/sqlite\/(time|barrier|keys|journal)\.ts/.test(line),
+  );
+  assert.deepEqual(said, []);
+});
+
 test('a plugin imports eventflow/plugin, its own files and its own dependencies, and nothing else', () => {
   const sources = [...typescript('plugins'), ...typescript('examples/third-party-plugin')];
   const wrong = sources.flatMap(importsOf).filter(({ from, to }) => {

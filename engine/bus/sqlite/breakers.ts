@@ -21,7 +21,7 @@ export class Breakers implements BreakerStore {
   swap(key: string, expected: number, state: BreakerState): ReturnType<BreakerStore['swap']> {
     return this.#commits.run('quick', () => {
       const row = this.#database.sql('SELECT key, version, state FROM breaker WHERE key = ?').get(key);
-      const before = row === undefined ? { key, version: 0, state: closedBreaker(Date.now()) } : stored(row);
+      const before = row === undefined ? { key, version: 0, state: closedBreaker(this.#database.now()) } : stored(row);
       if (before.version !== expected) return { won: false, stored: before };
       this.#database
         .sql(

@@ -58,7 +58,7 @@ export function sqlitePath(url: string): string {
  */
 export async function openSqliteBus(url: string, options: BusOptions = {}): Promise<Bus> {
   const path = sqlitePath(url);
-  const database = await openDatabase(path);
+  const database = await openDatabase(path, options.time);
   try {
     if (path !== inMemory) await writeOwner(path);
     return new SqliteBus(path, database, await barrierOf(path, database, options), options);
@@ -105,7 +105,7 @@ class SqliteBus implements Bus {
   }
 
   now(): number {
-    return Date.now();
+    return this.#database.now();
   }
 
   async publish(items: readonly Publication[]): Promise<readonly PublishResult[]> {
@@ -145,7 +145,7 @@ class SqliteBus implements Bus {
 
   async trim(): Promise<number> {
     await this.#commits.run('quick', (transaction) => {
-      const now = Date.now();
+      const now = this.now();
       this.deadLetters.expire(now, transaction);
       this.#journal.cut(now);
     });
@@ -154,7 +154,7 @@ class SqliteBus implements Bus {
 
   async *journal(): AsyncGenerator<JournalLine> {
     this.#commits.assertOpen();
-    yield* this.#journal.lines(Date.now());
+    yield* this.#journal.lines(this.now());
   }
 
   async tallies(name: string, from: number, to: number): Promise<readonly Tally[]> {

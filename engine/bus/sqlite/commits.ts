@@ -44,7 +44,7 @@ export class Commits {
   run<T>(weight: Weight, work: (transaction: Transaction) => T): Promise<T> {
     if (this.#closed) return Promise.reject(closedError());
     return new Promise((resolve, reject) => {
-      if (this.#queue.length === 0) setImmediate(() => this.#flush());
+      if (this.#queue.length === 0) this.#database.time.soon(() => this.#flush());
       this.#queue.push({ weight, work, resolve: resolve as (value: unknown) => void, reject });
     });
   }

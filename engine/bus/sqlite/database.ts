@@ -3,18 +3,27 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { EventFlowError } from '../../errors.ts';
+import type { BusTime } from '../bus.ts';
 import { lockFile, readOwner } from './owner.ts';
 import { migrate } from './schema.ts';
+import { ownTime } from './time.ts';
 
 export type Row = Readonly<Record<string, never>>;
 
-/** A connection and its prepared statements, by their text. */
+/** A connection, its prepared statements by their text, and the time that what is stored in it goes by. */
 export class Database {
   readonly db: DatabaseSync;
+  readonly time: BusTime;
   #statements = new Map<string, StatementSync>();
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, time: BusTime) {
     this.db = db;
+    this.time = time;
+  }
+
+  /** ms since the epoch. */
+  now(): number {
+    return this.time.clock();
   }
 
   sql(text: string): StatementSync {
@@ -41,7 +50,7 @@ export class Database {
  * Throws `EF5002` when another process has the file, `EF5021` when it is of a newer version, `EF5022` when it cannot be
  * opened for any other reason.
  */
-export async function openDatabase(path: string): Promise<Database> {
+export async function openDatabase(path: string, time: BusTime = ownTime): Promise<Database> {
   const { DatabaseSync: Connection } = await importQuietly();
   let db: DatabaseSync | undefined;
   try {
@@ -50,7 +59,7 @@ export async function openDatabase(path: string): Promise<Database> {
     db.exec(pragmas);
     db.exec('BEGIN IMMEDIATE; COMMIT');
     migrate(db, path);
-    return new Database(db);
+    return new Database(db, time);
   } catch (error) {
     db?.close();
     throw await explain(error, path);

@@ -55,7 +55,7 @@ export class DeadLetters implements DeadLetterStore {
           `INSERT INTO later (id, grp, phase, due, stream, origin, published, body, meta, state)
            SELECT ?, grp, 1, ?, stream, origin, published, body, meta, ? FROM dead WHERE id = ?`,
         )
-        .run(this.#state.nextLater(), Date.now(), state, rowId(id));
+        .run(this.#state.nextLater(), this.#database.now(), state, rowId(id));
       group.due = true;
     });
   }

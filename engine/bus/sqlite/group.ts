@@ -63,7 +63,7 @@ export class SqliteGroup implements Group {
           `UPDATE later SET phase = 1 WHERE id IN
              (SELECT id FROM later WHERE grp = ? AND phase = 0 AND due <= ? ORDER BY due, id LIMIT ?)`,
         )
-        .run(group.id, Date.now(), limit);
+        .run(group.id, database.now(), limit);
       if (changes !== 0) group.due = true;
       transaction.onCommit(() => wake(group));
       return Number(changes);
@@ -74,7 +74,7 @@ export class SqliteGroup implements Group {
     const { database, commits, group } = this.#parts;
     commits.assertOpen();
     const first = database.sql('SELECT min(due) AS due FROM later WHERE grp = ? AND phase = 0').get(group.id)?.['due'];
-    return typeof first === 'number' && first <= Date.now();
+    return typeof first === 'number' && first <= database.now();
   }
 
   async reclaim(minIdleMs: number, limit: number, owned: (id: string) => boolean): Promise<Reclaimed> {

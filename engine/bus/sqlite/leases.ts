@@ -26,7 +26,7 @@ export class Leases {
 
   /** Renews what is ours; returns what is not. */
   extend(entries: readonly Entry[]): readonly Entry[] {
-    const now = Date.now();
+    const now = this.#database.now();
     return entries.filter(({ slot }) => {
       const lease = slot as Lease;
       if (!this.#owns(lease)) return true;
@@ -49,7 +49,11 @@ export class Leases {
       for (const lease of leases()) {
         if (!this.#owns(lease)) continue;
         const starts = lease.starts - 1;
-        this.#replace(lease, { id: lease.id, holder: undefined, at: Date.now(), starts, counted: true }, transaction);
+        this.#replace(
+          lease,
+          { id: lease.id, holder: undefined, at: this.#database.now(), starts, counted: true },
+          transaction,
+        );
       }
     });
   }
@@ -77,7 +81,7 @@ export class Leases {
 
   /** What may be taken, in the order of ids, from where the last sweep stopped. */
   #candidates(minIdleMs: number, owned: (id: string) => boolean): readonly Lease[] {
-    const latest = Date.now() - minIdleMs;
+    const latest = this.#database.now() - minIdleMs;
     const free = [...this.#group.pending.values()].filter(
       ({ id, holder, at }) => (holder === undefined || at <= latest) && !owned(String(id)),
     );
@@ -91,7 +95,7 @@ export class Leases {
     for (const old of leases) {
       const starts = countedStarts(old) + 1;
       const counted = starts < firstSuspectStart;
-      const lease = { id: old.id, holder: this.#holder, at: Date.now(), starts, counted };
+      const lease = { id: old.id, holder: this.#holder, at: this.#database.now(), starts, counted };
       const entry = this.#find(lease);
       if (entry === undefined) lost.push(String(old.id));
       else entries.push(entry);

@@ -28,7 +28,7 @@ export class Publisher {
   }
 
   #store(items: readonly Publication[], transaction: Transaction): readonly PublishResult[] {
-    const now = Date.now();
+    const now = this.#database.now();
     const touched = new Set<Stream>();
     this.#begin(now, transaction);
     const results = items.map((item) => {

@@ -1,5 +1,5 @@
 /** Reading: hands out what is due and what is new, and remembers that it did. */
-import type { Entry } from '../bus.ts';
+import type { BusTime, Entry } from '../bus.ts';
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
 import { type EntryRow, type LaterRow, laterColumns, laterEntry, newEntry } from './rows.ts';
@@ -28,15 +28,16 @@ export class Reader {
   }
 
   async read(limit: number, signal: AbortSignal): Promise<readonly Entry[]> {
-    const end = performance.now() + patience;
+    const { time } = this.#database;
+    const end = time.now() + patience;
     while (!signal.aborted && !this.#closed) {
       if (this.#maybeMore()) {
         const entries = await this.#commits.run('quick', (transaction) => this.#claim(limit, transaction));
         if (entries.length > 0) return entries;
       } else {
-        const left = end - performance.now();
+        const left = end - time.now();
         if (left <= 0) return [];
-        await woken(this.#group, left, signal);
+        await woken(this.#group, left, signal, time);
       }
     }
     return [];
@@ -53,7 +54,7 @@ export class Reader {
   }
 
   #claim(limit: number, transaction: Transaction): readonly Entry[] {
-    const now = Date.now();
+    const now = this.#database.now();
     const cursors = [...this.#group.ready];
     const due = this.#group.due ? this.#claimDue(cursors.length > 0 ? Math.ceil(limit / 2) : limit, now) : [];
     const entries = [...due, ...this.#claimNew(cursors, limit - due.length, now, transaction)];
@@ -132,15 +133,15 @@ export class Reader {
 }
 
 /** Resolves when the group may have more, after `ms`, or when the signal aborts. */
-function woken(group: GroupState, ms: number, signal: AbortSignal): Promise<void> {
+function woken(group: GroupState, ms: number, signal: AbortSignal, time: BusTime): Promise<void> {
   return new Promise((resolve) => {
     const resume = (): void => {
-      clearTimeout(timer);
+      time.cancel(timer);
       group.waiting.delete(resume);
       signal.removeEventListener('abort', resume);
       resolve();
     };
-    const timer = setTimeout(resume, ms);
+    const timer = time.after(ms, resume);
     group.waiting.add(resume);
     signal.addEventListener('abort', resume);
   });

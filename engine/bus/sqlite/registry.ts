@@ -18,7 +18,7 @@ export class Registry {
   open(spec: GroupSpec): Promise<GroupState> {
     return this.#commits.run('durable', (transaction) => {
       const known = this.#state.groups.get(spec.group);
-      const group = known ?? this.#state.addGroup(spec, Date.now(), transaction);
+      const group = known ?? this.#state.addGroup(spec, this.#database.now(), transaction);
       if (known !== undefined) this.#update(known, spec, transaction);
       this.#follow(group, spec, transaction);
       return group;

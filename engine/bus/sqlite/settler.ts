@@ -71,7 +71,7 @@ export class Settler {
     transaction.onCommit(() => {
       if (dropped.length > 0) this.#onDropped(dropped);
     });
-    return { now: Date.now(), totals: this.#state.totals(this.#group, transaction), ended, dropped };
+    return { now: this.#database.now(), totals: this.#state.totals(this.#group, transaction), ended, dropped };
   }
 
   #settleOne(item: SettleItem, batch: Batch): SettleResult {

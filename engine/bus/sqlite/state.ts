@@ -201,7 +201,7 @@ export class State {
 
   #loadPending(): void {
     const groups = byId(this.groups.values());
-    const at = Date.now();
+    const at = this.#database.now();
     for (const row of rows<{ grp: number; id: number; starts: number }>(this.#database, 'pending')) {
       groups
         .get(row.grp)

@@ -4,7 +4,7 @@ import type { Database } from './database.ts';
 import type { GroupState } from './state.ts';
 
 export function groupStats(database: Database, group: GroupState): GroupStats {
-  const now = Date.now();
+  const now = database.now();
   const [retrying, firstDue] = laterIn(database, group, 0);
   const [due] = laterIn(database, group, 1);
   const dead = database.sql('SELECT id, at FROM dead WHERE grp = ? ORDER BY id LIMIT 1').get(group.id);

@@ -58,7 +58,11 @@ export class Trimmer {
   #expiredUpTo(stream: Stream): number {
     const young = this.#database
       .sql('SELECT id FROM entry WHERE id BETWEEN ? AND ? AND at >= ? ORDER BY id LIMIT 1')
-      .get(stream.id * span + stream.base + 1, stream.id * span + stream.last, Date.now() - this.#retentionMs);
+      .get(
+        stream.id * span + stream.base + 1,
+        stream.id * span + stream.last,
+        this.#database.now() - this.#retentionMs,
+      );
     return young === undefined ? stream.last : Number(young['id']) - stream.id * span - 1;
   }
 }
