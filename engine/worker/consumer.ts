@@ -23,6 +23,7 @@ const longestRead = 192;
 const few = 16;
 const firstPause = 100;
 const longestPause = 2_000;
+const longestSleep = 1_000;
 
 export interface ConsumerDeps {
   readonly route: Route;
@@ -196,11 +197,14 @@ export class Consumer {
     return admission === 'probe' && !this.#leasing ? 1 - taken : 0;
   }
 
+  /** Until somebody wakes it. Nobody does when the time of an open breaker is over. */
   #sleep(): Promise<void> {
+    const admission = this.#deps.gate?.admit();
+    const left = admission?.kind === 'hold' ? admission.until - this.#deps.now() : longestSleep;
     return new Promise((resolve) => {
       const { timers } = this.#deps;
       const { signal } = this.#abort;
-      const timer = timers.after(1_000, done);
+      const timer = timers.after(Math.max(1, Math.min(left, longestSleep)), done);
       function done(): void {
         timers.cancel(timer);
         resolve();
