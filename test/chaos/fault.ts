@@ -38,6 +38,8 @@ export interface Fault {
 export interface Toll {
   /** At most so many deliveries may be repeated. */
   readonly duplicates: number;
+  /** Deliveries of `main` that must end as dead letters, neither more nor fewer [0]. */
+  readonly dead?: number;
   /** From the end of the fault to the next delivery of each route, ms. */
   readonly recovery: number;
   /** The other route's p95 from publication to its service, ms: a bound in the full tier, where the machine is quiet. */

@@ -92,7 +92,7 @@ async function judge(fault: Fault, stage: Stage, toll: Toll, endedAt: number): P
     p95Bound: stage.full ? toll.p95 : undefined,
     notes: notesOf(stage, toll),
   };
-  const wrong = [...(toll.wrong ?? []), ...((await toll.atRest?.()) ?? []), ...outside(row)];
+  const wrong = [...(toll.wrong ?? []), ...((await toll.atRest?.()) ?? []), ...outside(row, toll)];
   return { ...row, wrong: [...wrong, ...(await miscounted(stage, toll, ids.length))] };
 }
 
@@ -113,9 +113,10 @@ const notesOf = (stage: Stage, { notes = [], mayLose }: Toll): readonly string[]
   ...notes,
 ];
 
-function outside(row: Omit<Row, 'wrong'>): readonly string[] {
-  const { lost, mayLose, duplicates, duplicatesBound, recovery, recoveryBound, p95, p95Bound = Infinity } = row;
+function outside(row: Omit<Row, 'wrong'>, { dead: letters = 0 }: Toll): readonly string[] {
+  const { dead, lost, mayLose, duplicates, duplicatesBound, recovery, recoveryBound, p95, p95Bound = Infinity } = row;
   return [
+    ...(dead === letters ? [] : [`${dead} dead letters at the end, expected ${letters}`]),
     ...(lost <= mayLose ? [] : [`lost ${lost}, at most ${mayLose} are allowed`]),
     ...(duplicates <= duplicatesBound ? [] : [`repeated ${duplicates}, at most ${duplicatesBound} are allowed`]),
     ...(recovery <= recoveryBound ? [] : [`recovered after ${recovery} ms, at most ${recoveryBound} are allowed`]),

@@ -93,6 +93,7 @@ async function underSteps(stage: Stage, clock: FakeClock, random: () => number, 
   const { failed, late, earliest, latest } = retries;
   return {
     duplicates: 0,
+    dead: letters.length,
     recovery: recoveryBound,
     notes: [`${late.length} retries, ${earliest} to ${latest} ms after they were due`],
     wrong: unless(

@@ -114,6 +114,7 @@ async function isolated(stage: Stage, poison: Poison): Promise<Toll> {
   const counts = ids.map((id) => starts.get(id) ?? 0);
   return {
     duplicates: deaths * perHit,
+    dead: ids.length,
     recovery: recoveryBound,
     notes: [`${deaths} deaths, each poison started ${Math.min(...counts)} to ${Math.max(...counts)} times`],
     wrong: unless(
@@ -159,6 +160,7 @@ async function exhausted(stage: Stage, poison: Poison, attempts: number): Promis
   const starts = await startsOf(stage);
   return {
     ...calm,
+    dead: ids.length,
     wrong: unless(
       [alive(stage), 'expected the engine to live on'],
       [

@@ -162,6 +162,7 @@ async function fullDrops(stage: Stage): Promise<Toll> {
   ).length;
   return {
     ...exact,
+    dead,
     mayLose: { atMost: asked - 500, why: `${dropped} letters dropped, which the route asks for by onFull: dropOldest` },
     wrong: unless(
       [dead === 500, `expected the newest 500 letters to be kept, got ${dead}`],
