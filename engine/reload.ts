@@ -36,7 +36,7 @@ export const printDiagnostics = (failed: Extract<LoadResult, { ok: false }>): st
 
 const groups = (routes: readonly Route[]): string[] => routes.map((route) => route.group);
 
-const nothing = { started: [], changed: [], stopped: [] } as const;
+const nothing = { started: [], changed: [], renamed: [], stopped: [] } as const;
 const emptyGeneration: Generation = { hash: '', pipelines: [], routes: new Map(), eventTypes: new Map() };
 
 export class Reloader {
@@ -72,7 +72,11 @@ export class Reloader {
     const diff = diffGenerations(this.#current, generation);
     try {
       const commit = await this.#deps.table.prepare(
-        { start: diff.start, change: diff.change.map((pair) => pair.after), stop: groups(diff.stop) },
+        {
+          start: [...diff.start, ...diff.rename.map((pair) => pair.after)],
+          change: diff.change.map((pair) => pair.after),
+          stop: [...groups(diff.stop), ...diff.rename.map((pair) => pair.before.group)],
+        },
         generation,
       );
       this.#swap(generation, commit);
@@ -80,7 +84,8 @@ export class Reloader {
       return this.#report('rejected', nothing, [(error as Error).message]);
     }
     const changed = groups(diff.change.map((pair) => pair.after));
-    return this.#report('changed', { started: groups(diff.start), changed, stopped: groups(diff.stop) }, []);
+    const renamed = diff.rename.map(({ before, after }) => ({ from: before.group, to: after.group }));
+    return this.#report('changed', { started: groups(diff.start), changed, renamed, stopped: groups(diff.stop) }, []);
   }
 
   async #load(): Promise<{ ok: true; generation: Generation } | { ok: false; problems: string[] }> {

@@ -62,6 +62,8 @@ export interface Route {
   readonly id: string;
   /** `<pipeline>.<route>`: the consumer group and the identity of all state. */
   readonly group: string;
+  /** The group under which this route was known before: `previousId`. Not part of the hash: it shapes nothing that runs. */
+  readonly previousGroup?: string | undefined;
   /** Type patterns. */
   readonly on: readonly string[];
   /** The handler's name in its plugin. */
@@ -70,6 +72,10 @@ export interface Route {
   readonly plugin: string;
   /** The handler's validated options; secrets are in clear here, so never log this. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** JSON pointers (without the first slash) of the options that are never shown. */
+  readonly secretOptions?: readonly string[];
+  /** SHA-256 of the files that options name, by the option's pointer. */
+  readonly contents?: Readonly<Record<string, string>>;
   readonly timeout: number;
   /** Running deliveries at once in this process. */
   readonly concurrency: number;

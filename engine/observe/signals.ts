@@ -78,6 +78,7 @@ export type Signal =
       readonly changes: {
         readonly started: readonly string[];
         readonly changed: readonly string[];
+        readonly renamed: readonly { readonly from: string; readonly to: string }[];
         readonly stopped: readonly string[];
       };
     }

@@ -135,6 +135,7 @@ export interface ReloadReport {
   readonly changes: {
     readonly started: readonly string[];
     readonly changed: readonly string[];
+    readonly renamed: readonly { readonly from: string; readonly to: string }[];
     readonly stopped: readonly string[];
   };
 }

@@ -145,7 +145,7 @@ function depsOn(bus: Bus, signals: Signal[], options: RoomOptions): HttpDeps {
       generation: 3,
       hash: 'h1',
       problems: [],
-      changes: { started: [], changed: [], stopped: [] },
+      changes: { started: [], changed: [], renamed: [], stopped: [] },
     }),
     version: '1.2.3',
     observer: (signal) => signals.push(signal),

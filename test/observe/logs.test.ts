@@ -25,7 +25,7 @@ function capture(level: LogLevel = 'info', secrets: readonly string[] = []): Cap
 }
 
 const receipt = route('orders.receipt');
-const changes = { started: ['orders.receipt'], changed: [], stopped: [] };
+const changes = { started: ['orders.receipt'], changed: [], renamed: [], stopped: [] };
 const reloaded = { kind: 'reloaded', generation: 2, hash: 'c0ffee', problems: [], changes } as const;
 
 // ── which lines there are ────────────────────────────────────────────────────────────────────────────────────────

@@ -37,7 +37,7 @@ test('a refused reload shows, and leaves the generation as it was', async () => 
   const metrics = start({ now: () => now });
   metrics.setGeneration(generation([receipt]), 3, at);
   now += 5_000;
-  const changes = { started: [], changed: [], stopped: [] };
+  const changes = { started: [], changed: [], renamed: [], stopped: [] };
   const reloaded = { kind: 'reloaded', generation: 3, hash: 'c0ffee', problems: ['x'], changes } as const;
   metrics.observer({ ...reloaded, result: 'rejected' });
   const page = await metrics.render();
