@@ -4,10 +4,12 @@ import { test } from 'node:test';
 import { composeSchema, readSettingsSchema } from '../../engine/config/index.ts';
 import { createValidator, type JsonSchema } from '../../engine/config/validator.ts';
 import { catalogue, retiredCodes } from '../../engine/errors.ts';
+import { readTestSchema } from '../../engine/pipeline-test/schema.ts';
 
 const schemas: Record<string, JsonSchema> = {
   pipeline: composeSchema({ handlers: new Map() }),
   settings: readSettingsSchema(),
+  test: readTestSchema(),
 };
 
 /** Every property of every map, with its path. */

@@ -17,6 +17,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'watchdog-thread.ts': ['watchdog.ts'],
   'own-process.ts': ['late-errors.ts', 'watchdog.ts', 'observe/signals.ts', 'plugins/manifest.ts'],
   core: ['errors.ts', 'event.ts'],
+  graph: ['core'],
   bus: ['core', 'errors.ts', 'event.ts'],
   'bus-options.ts': ['bus/bus.ts', 'config'],
   config: ['core', 'errors.ts', 'event.ts', 'plugins/manifest.ts'],
@@ -29,6 +30,10 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   http: ['core', 'errors.ts', 'event.ts', 'bus/bus.ts', 'observe/signals.ts', 'operations', 'ingest'],
   'store-watch.ts': ['errors.ts', 'bus/bus.ts', 'observe/signals.ts'],
   'reload.ts': ['core', 'errors.ts', 'config', 'worker', 'observe/signals.ts', 'operations/operations.ts'],
+  'pipeline-test': [
+    ...['core', 'errors.ts', 'event.ts', 'plugin.ts', 'config', 'plugins', 'worker'],
+    ...['bus/bus.ts', 'bus/open.ts', 'observe/signals.ts'],
+  ],
   testing: ['core', 'errors.ts', 'event.ts', 'plugin.ts', 'bus', 'config', 'plugins', 'worker'],
 };
 

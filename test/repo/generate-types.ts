@@ -11,6 +11,7 @@ const root = new URL('../../', import.meta.url);
 export const generated = [
   { schema: 'schemas/pipeline.schema.json', types: 'engine/config/pipeline.generated.ts', name: 'PipelineFile' },
   { schema: 'schemas/settings.schema.json', types: 'engine/config/settings.generated.ts', name: 'SettingsFile' },
+  { schema: 'schemas/test.schema.json', types: 'engine/pipeline-test/test-file.generated.ts', name: 'TestFile' },
 ] as const;
 
 type Schema = { [key: string]: unknown };
