@@ -157,4 +157,12 @@ export const configErrors = {
     title: 'a referenced file cannot be read',
     help: 'The option names a file. Paths start at the folder of the pipeline file.',
   },
+  EF2040: {
+    title: 'previousId names a route that is still there',
+    help: 'A route takes over the position, retries and dead letters of the route that it was before, so that one has to be gone. Once every engine has made the rename, `previousId` can go, and then the old id is free for a new route, which starts with nothing.',
+  },
+  EF2041: {
+    title: 'two routes were one before',
+    help: 'What a route left behind goes to one route only. Keep `previousId` on the one that goes on, and let the other start anew.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;

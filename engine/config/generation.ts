@@ -7,6 +7,7 @@ import type { PipelineFile, Route as RouteFields } from './pipeline.generated.ts
 import type { OpenFile } from './pipeline-file.ts';
 import type { Resolved } from './policies.ts';
 import type { Reading } from './reading.ts';
+import { previousGroupOf } from './renames.ts';
 import { valuePlace } from './tree.ts';
 import { createDefaulter } from './validator.ts';
 
@@ -69,6 +70,14 @@ function contentsOf(file: OpenFile, index: number, reading: Reading): [string, s
     });
 }
 
+/** Marked by the schema of the handler, or read from a file that a reference names. */
+function secretOptionsOf(file: OpenFile, index: number): string[] {
+  const own = `/routes/${index}/with/`;
+  return [...file.secretPointers]
+    .filter((pointer) => pointer.startsWith(own))
+    .map((pointer) => pointer.slice(own.length));
+}
+
 function compileRoute(planned: PlannedFile, route: PlannedRoute, manifest: HandlerManifest, reading: Reading): Route {
   const { file, fields: pipeline } = planned;
   const { fields, resolved, index } = route;
@@ -82,10 +91,14 @@ function compileRoute(planned: PlannedFile, route: PlannedRoute, manifest: Handl
     options: optionsOf(manifest, fields),
     ...resolved,
   };
-  const shaping = { ...behaviour, version: manifest.version, contents: contentsOf(file, index, reading) };
+  const contents = contentsOf(file, index, reading);
+  const shaping = { ...behaviour, version: manifest.version, contents };
   const { line, column } = file.source.at(valuePlace(file.tree, ['routes', index]));
   return {
     ...behaviour,
+    previousGroup: fields.previousId === undefined ? undefined : previousGroupOf(pipeline.name, fields.previousId),
+    secretOptions: secretOptionsOf(file, index),
+    contents: Object.fromEntries(contents),
     enabled: fields.enabled ?? true,
     hash: digest(shaping),
     position: { file: file.source.file, line, column },

@@ -13,6 +13,7 @@ import * as names from './names.ts';
 import { atValue, type OpenedFile, type OpenFile, openPipelineFile } from './pipeline-file.ts';
 import { resolvePolicies } from './policies.ts';
 import { openReading, type Reading } from './reading.ts';
+import { checkRenames } from './renames.ts';
 import { validatorFor } from './validator.ts';
 
 export interface LoadRequest {
@@ -76,6 +77,7 @@ const checkNames = (files: readonly OpenFile[], catalog: PluginCatalog): Diagnos
   ...files.flatMap(names.checkSchedules),
   ...names.checkPipelineNames(files),
   ...names.checkEventTypes(files),
+  ...checkRenames(files),
 ];
 
 /** Files that options name are read when the handler is created; that they are there is asked now. */

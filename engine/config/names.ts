@@ -13,7 +13,7 @@ const fieldsAt = (file: OpenFile, path: readonly PathStep[]): string[] => {
   return node?.kind === 'fields' ? [...node.entries.keys()] : [];
 };
 
-function textAt(file: OpenFile, path: readonly PathStep[]): string | undefined {
+export function textAt(file: OpenFile, path: readonly PathStep[]): string | undefined {
   const node = nodeAt(file.tree, path);
   return node?.kind === 'leaf' && typeof node.value === 'string' ? node.value : undefined;
 }
@@ -27,7 +27,7 @@ function helpFor(file: OpenFile, path: readonly PathStep[], words: readonly stri
   return said(suggestion(node.value, words, kind));
 }
 
-const routePaths = (file: OpenFile): PathStep[][] => {
+export const routePaths = (file: OpenFile): PathStep[][] => {
   const routes = nodeAt(file.tree, ['routes']);
   return routes?.kind === 'list' ? routes.items.map((_, at) => ['routes', at]) : [];
 };

@@ -8,7 +8,7 @@ import { readDocument } from './document.ts';
 import type { PipelineFile } from './pipeline.generated.ts';
 import type { Reading } from './reading.ts';
 import { diagnose, type Said, type Source } from './source.ts';
-import { keyPlace, leavesOf, nodeAt, type Tree, valuePlace } from './tree.ts';
+import { keyPlace, type Leaf, leavesOf, nodeAt, type Tree, valuePlace } from './tree.ts';
 import type { Validate } from './validator.ts';
 
 export interface OpenFile {
@@ -22,6 +22,8 @@ export interface OpenFile {
   readonly folder: string;
   /** Files that options name, by the JSON pointer of the option; absolute. */
   readonly optionFiles: ReadonlyMap<string, string>;
+  /** JSON pointers of secret options and of values from secret files. */
+  readonly secretPointers: ReadonlySet<string>;
   /** The values of secret options and of secret files. */
   readonly secrets: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
@@ -64,9 +66,23 @@ function secretValues(tree: Tree, pointers: ReadonlySet<string>): string[] {
     const node = nodeAt(tree, pathOf(tree, pointer));
     return node === undefined ? [] : leavesOf(node);
   });
-  const fromFiles = leavesOf(tree).filter(({ references }) => references.some((name) => name.startsWith('${file:')));
+  const fromFiles = leavesOf(tree).filter(isFromFile);
   const values = [...marked, ...fromFiles].map(({ value }) => value);
   return values.filter((value): value is string => typeof value === 'string' && value !== '');
+}
+
+const isFromFile = ({ references }: Leaf): boolean => references.some((name) => name.startsWith('${file:'));
+
+/** JSON pointers of the values that `${file:…}` gave. */
+function fromFiles(tree: Tree, at: string): string[] {
+  switch (tree.kind) {
+    case 'leaf':
+      return isFromFile(tree) ? [at] : [];
+    case 'list':
+      return tree.items.flatMap((item, index) => fromFiles(item, `${at}/${index}`));
+    case 'fields':
+      return [...tree.entries].flatMap(([name, { value }]) => fromFiles(value, `${at}/${name}`));
+  }
 }
 
 const secretHelp = 'write ${NAME} or ${file:/run/secrets/name}, and give the value at run time';
@@ -111,6 +127,7 @@ export function openPipelineFile(
     valid: hasErrors(all) ? undefined : (checked.value as PipelineFile),
     folder,
     optionFiles,
+    secretPointers: new Set([...checked.secrets, ...fromFiles(tree, '')]),
     secrets: secretValues(tree, checked.secrets),
     diagnostics: [...all, ...warnings],
     maskedText: mask(

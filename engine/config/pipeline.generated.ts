@@ -208,6 +208,10 @@ export interface Policies {
 export interface Route {
   id: Identifier;
   /**
+   * The id that this route had before it was renamed: it keeps its position in the streams, retries, dead letters, breaker and totals. With a dot, `pipeline.id`, a route that was in another pipeline, or in this one under its former name. It may stay; remove it before the old id is given to a new route.
+   */
+  previousId?: string;
+  /**
    * What the route is for, in a sentence.
    */
   description?: string;
