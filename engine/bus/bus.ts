@@ -94,6 +94,12 @@ export type SettleItem =
       readonly tallies?: readonly Tally[];
     }
   | { readonly kind: 'retry'; readonly entry: Entry; readonly delayMs: number; readonly state: DeliveryState }
+  /**
+   * It may not run yet, for a reason that is not its own (a rate limit, the breaker of its key, its turn in a row): it goes
+   * to the retry set for `delayMs` and comes back exactly as it is, with the state of `entry`, or as a first attempt when it
+   * has none; and with one start, since none has ended badly. Spends no attempt and counts as no retry. Owned like a retry.
+   */
+  | { readonly kind: 'postpone'; readonly entry: Entry; readonly delayMs: number }
   | { readonly kind: 'dead'; readonly entry: Entry; readonly words: LastWords };
 
 /**
@@ -116,8 +122,10 @@ export interface GroupStats {
   readonly pending: number;
   /** Age of the oldest pending entry's last sign of life, ms; 0 when there is none. */
   readonly pendingOldestMs: number;
-  /** In the retry set. */
+  /** In the retry set, the postponed included. */
   readonly retrying: number;
+  /** Of those: postponed, and not back in play yet. */
+  readonly postponed: number;
   /** How late the most overdue retry is, ms; 0 when none is. */
   readonly retryOverdueMs: number;
   /** Retries and redrives back in play that nobody has read yet. */
@@ -155,7 +163,7 @@ export interface Group {
    */
   read(limit: number, signal: AbortSignal): Promise<readonly Entry[]>;
   /**
-   * Atomic per stream; results in the order of `items`. Proves ownership before a retry or a dead letter. `journal` is
+   * Atomic per stream; results in the order of `items`. Proves ownership before a retry, a postponement or a dead letter. `journal` is
    * one line, stored capped in the same step (see core/journal.ts), or undefined.
    */
   settle(items: readonly SettleItem[], journal: string | undefined): Promise<readonly SettleResult[]>;

@@ -154,6 +154,7 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
   eventflow_conservation_residue: perGroup(provenResidue),
 
   eventflow_retries_scheduled_total: perRoute((series) => series.retries),
+  eventflow_postponed: perGroup((stats) => stats.postponed),
   eventflow_retry_backlog: perGroup((stats) => stats.retrying),
   eventflow_retry_overdue_seconds: perGroup((stats) => stats.retryOverdueMs / 1_000),
 

@@ -108,7 +108,7 @@ export class Outcomes {
     if (result === 'full') return this.#dlqFull(true);
     if (result === 'fenced') return observer({ kind: 'fenced', route, count: 1 });
     // The wait began when the bus took it, so now is the time to plan for its end.
-    if (item.kind === 'retry') this.#deps.dueIn(item.delayMs);
+    if (item.kind === 'retry' || item.kind === 'postpone') this.#deps.dueIn(item.delayMs);
     if (item.kind !== 'dead') return;
     if (this.#full) this.#dlqFull(false);
     const { words, entry } = item;

@@ -11,7 +11,7 @@ import { test } from 'node:test';
 import type { Bus, Publication } from '../../engine/bus/bus.ts';
 import { openBus } from '../../engine/bus/open.ts';
 import { openSqliteBus, readOwner } from '../../engine/bus/sqlite/bus.ts';
-import { ack, longLease, publication, read, residue, sleep } from './exam/room.ts';
+import { ack, longLease, postpone, publication, read, readOne, residue, retry, sleep } from './exam/room.ts';
 
 const deadLetter = { retention: 3_600_000, maxEntries: 1_000_000, onFull: 'pause' } as const;
 const spec = { group: 'p.r', patterns: ['a'], startFrom: 'new', deadLetter } as const;
@@ -251,13 +251,33 @@ inFolder('the journal shows no more lines than it may', async (path) => {
   await bus.close();
 });
 
+inFolder('a file of the first schema is brought up to the last with what it holds', async (path) => {
+  const before = await openSqliteBus(`sqlite:${path}`);
+  const group = await before.openGroup(spec);
+  await before.publish([publication('a')]);
+  await group.settle([retry(await readOne(group), 3_600_000)], undefined);
+  await before.close();
+  const db = new DatabaseSync(path);
+  db.exec('DROP TABLE permits; DROP INDEX later_postponed; ALTER TABLE later DROP COLUMN postponed');
+  db.exec('PRAGMA user_version = 1');
+  db.close();
+  const after = await openSqliteBus(`sqlite:${path}`);
+  const stats = await after.groupStats(spec.group);
+  assert.deepEqual([stats?.retrying, stats?.postponed], [1, 0]);
+  const again = await after.openGroup(spec);
+  await after.publish([publication('a')]);
+  await again.settle([postpone(await readOne(again), 3_600_000)], undefined);
+  assert.equal((await again.stats()).postponed, 1);
+  await after.close();
+});
+
 inFolder('a file of a newer version is refused and left as it is', async (path) => {
   const db = new DatabaseSync(path);
   db.exec('PRAGMA user_version = 99');
   db.close();
   await assert.rejects(openSqliteBus(`sqlite:${path}`), {
     code: 'EF5021',
-    message: `expected a bus file of schema 1 or older, got schema 99, in ${path}: start the EventFlow version that wrote it, or name another file`,
+    message: `expected a bus file of schema 2 or older, got schema 99, in ${path}: start the EventFlow version that wrote it, or name another file`,
   });
 });
 

@@ -108,6 +108,7 @@ const stats: GroupStats = {
   pending: 2,
   pendingOldestMs: 0,
   retrying: 4,
+  postponed: 0,
   retryOverdueMs: 0,
   due: 1,
   dead: 5,

@@ -231,6 +231,7 @@ test('what the bus knows is read at scrape time', async () => {
     pending: 4,
     pendingOldestMs: 1_500,
     retrying: 5,
+    postponed: 3,
     retryOverdueMs: 2_500,
     dead: 6,
     deadOldestAt: at - 60_000,
@@ -247,10 +248,13 @@ test('what the bus knows is read at scrape time', async () => {
   assert.deepEqual(lag('due elsewhere'), [3, 0]);
   const of = (name: string): number => sampleOf(page, `eventflow_${name}`, labels);
   assert.deepEqual(
-    ['pending_entries', 'pending_oldest_seconds', 'retry_backlog', 'retry_overdue_seconds', 'dlq_depth'].map(of),
-    [4, 1.5, 5, 2.5, 6],
+    ['pending_entries', 'pending_oldest_seconds', 'retry_backlog', 'postponed', 'dlq_depth'].map(of),
+    [4, 1.5, 5, 3, 6],
   );
-  assert.deepEqual([of('dlq_oldest_seconds'), of('redriven_total'), of('dlq_dropped_total')], [60, 7, 3]);
+  assert.deepEqual(
+    [of('retry_overdue_seconds'), of('dlq_oldest_seconds'), of('redriven_total'), of('dlq_dropped_total')],
+    [2.5, 60, 7, 3],
+  );
   assert.deepEqual(
     own(page).filter((name) => name.includes('residue')),
     [],

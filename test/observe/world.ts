@@ -96,6 +96,7 @@ export const stats = (more: Partial<GroupStats> = {}): GroupStats => ({
   pending: 0,
   pendingOldestMs: 0,
   retrying: 0,
+  postponed: 0,
   retryOverdueMs: 0,
   due: 0,
   dead: 0,

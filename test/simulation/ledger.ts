@@ -224,6 +224,9 @@ export class Ledger {
       case 'retry':
         this.#mustHold(pair, consumer, 'retry');
         return this.#parked(item, pair);
+      case 'postpone':
+        this.#mustHold(pair, consumer, 'postponement');
+        return this.#postponed(item, pair);
       case 'dead':
         this.#mustHold(pair, consumer, 'dead letter');
         return this.#buried(item, pair);
@@ -255,6 +258,14 @@ export class Ledger {
     this.#run.cover('retry');
     pair.dueAt = this.#time.now + delayMs;
     pair.dueAttempt = state.attempt;
+    pair.holder = undefined;
+    pair.lostLeases = 0;
+  }
+
+  #postponed({ delayMs, entry }: Extract<SettleItem, { kind: 'postpone' }>, pair: Pair): void {
+    this.#run.cover('postponed');
+    pair.dueAt = this.#time.now + delayMs;
+    pair.dueAttempt = entry.state?.attempt ?? 1;
     pair.holder = undefined;
     pair.lostLeases = 0;
   }
@@ -357,6 +368,8 @@ function textOf(item: SettleItem): string {
       return item.status;
     case 'retry':
       return `retry in ${item.delayMs} ms`;
+    case 'postpone':
+      return `postpone for ${item.delayMs} ms`;
     case 'dead':
       return item.words.reason;
   }

@@ -50,6 +50,7 @@ export async function readStats(
     pending: sum(2),
     pendingOldestMs: most(3),
     retrying: sum(4),
+    postponed: Math.min(sum(4), counted(parts, 'postponed')),
     retryOverdueMs: most(5),
     due: sum(6),
     dead: sum(7),
@@ -64,8 +65,11 @@ function counters(flat: readonly string[]): ReadonlyMap<string, number> {
   return map;
 }
 
+const counted = (parts: readonly Part[], field: string): number =>
+  parts.reduce((total, { counters: of }) => total + (of.get(field) ?? 0), 0);
+
 function totals(parts: readonly Part[]): GroupTotals {
-  const sum = (field: string): number => parts.reduce((total, { counters: of }) => total + (of.get(field) ?? 0), 0);
+  const sum = (field: string): number => counted(parts, field);
   const added = parts.reduce((total, { reply }) => total + reply[9], 0);
   return {
     accepted: added - sum('base'),

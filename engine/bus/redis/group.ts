@@ -114,7 +114,7 @@ export class RedisGroup implements Group {
 
   async #promoteFrom(stream: string, limit: number): Promise<number> {
     const route = this.#deps.keys.route(stream, this.name);
-    const keys = [route.due, route.retry, route.retryBody];
+    const keys = [route.due, route.retry, route.retryBody, route.totals];
     let moved = 0;
     while (moved < limit) {
       const batch = Math.min(limit - moved, maxIds);

@@ -25,7 +25,7 @@ export interface RouteKeys {
   readonly dead: string;
   /** HASH: letter → record (see records.ts). */
   readonly deadBody: string;
-  /** HASH of counters, and where the group was activated: `start`, `base`. */
+  /** HASH of counters, where the group was activated (`start`, `base`), and how many of `retry` are `postponed`. */
   readonly totals: string;
 }
 

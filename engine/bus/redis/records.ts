@@ -23,6 +23,8 @@ interface Delivered {
 
 const withMeta = (meta: string | undefined): { meta?: string } => (meta === undefined ? {} : { meta });
 
+const firstState: DeliveryState = { attempt: 1, attempts: [] };
+
 export function dueState(delivery: Omit<Delivered, 'body'>, state: DeliveryState): string {
   const { origin, publishedAt, meta } = delivery;
   return JSON.stringify({ ...state, origin, publishedAt, ...withMeta(meta) } satisfies DueState);
@@ -30,6 +32,10 @@ export function dueState(delivery: Omit<Delivered, 'body'>, state: DeliveryState
 
 export const retryRecord = (delivery: Delivered, state: DeliveryState): string =>
   `${dueState(delivery, state)}\n${delivery.body}`;
+
+/** The mark at its head is counted by the scripts that put it into the retry set and take it out; no state begins so. */
+export const postponedRecord = (delivery: Delivered, state: DeliveryState | undefined): string =>
+  `~${retryRecord(delivery, state ?? firstState)}`;
 
 export function deadRecord(delivery: Delivered, words: LastWords): string {
   const { origin, publishedAt, meta, body } = delivery;

@@ -2,7 +2,7 @@
 import type { DroppedLetter, SettleItem, SettleResult } from '../bus.ts';
 import { type Slot, slotOf } from './entry.ts';
 import type { Keys, RouteKeys, StreamKeys } from './keys.ts';
-import { deadRecord, letterId, letterOf, retryRecord } from './records.ts';
+import { deadRecord, letterId, letterOf, postponedRecord, retryRecord } from './records.ts';
 
 export interface SettleContext {
   readonly keys: Keys;
@@ -24,7 +24,8 @@ export interface SettleCall {
 }
 
 type Ack = Extract<SettleItem, { kind: 'ack' }>;
-type Retry = Extract<SettleItem, { kind: 'retry' }>;
+/** What goes to the retry set. */
+type Retry = Extract<SettleItem, { kind: 'retry' | 'postpone' }>;
 type Dead = Extract<SettleItem, { kind: 'dead' }>;
 
 /** Acks of the same source and status: one XACK, unless some of them may be settled already. */
@@ -80,6 +81,7 @@ export class Settlement {
         else this.#addAck(item, place);
         return;
       case 'retry':
+      case 'postpone':
         this.#retries.push([item, place]);
         return;
       case 'dead':
@@ -156,9 +158,11 @@ export class Settlement {
 
   #pushRetries(args: (string | number)[]): void {
     args.push(this.#retries.length);
-    for (const [{ entry, delayMs, state }] of this.#retries) {
+    for (const [item] of this.#retries) {
+      const { entry, delayMs } = item;
       const slot = slotOf(entry);
-      args.push(sourceOf(slot), slot.id, entry.origin, Math.max(0, Math.round(delayMs)), retryRecord(entry, state));
+      const record = item.kind === 'retry' ? retryRecord(entry, item.state) : postponedRecord(entry, entry.state);
+      args.push(sourceOf(slot), slot.id, entry.origin, Math.max(0, Math.round(delayMs)), record);
     }
   }
 

@@ -9,8 +9,6 @@ import { EventFlowError } from '../../errors.ts';
 /** Entries that a stream can hold over its whole life; leaves 2^17 streams in a safe integer. */
 export const span = 2 ** 36;
 
-const version = 1;
-
 const tables = `
   -- base: the highest n that was trimmed away
   CREATE TABLE stream (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, base INTEGER NOT NULL) STRICT;
@@ -54,13 +52,22 @@ const tables = `
   CREATE TABLE breaker (key TEXT PRIMARY KEY, version INTEGER NOT NULL, state TEXT NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
-/** Makes the tables in a new file. Throws `EF5021` for a file of a newer version. */
+/** What each version of the schema added to the one before it; a file keeps its version and is brought up to the last. */
+const versions: readonly string[] = [
+  tables,
+  `ALTER TABLE later ADD COLUMN postponed INTEGER NOT NULL DEFAULT 0;
+   CREATE INDEX later_postponed ON later (grp) WHERE phase = 0 AND postponed = 1;
+   -- Permits of rate limits; ends: from then on the row says nothing any more.
+   CREATE TABLE permits (key TEXT PRIMARY KEY, ends INTEGER NOT NULL, state TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
+];
+
+/** Makes the tables that the file does not have yet. Throws `EF5021` for a file of a newer version. */
 export function migrate(db: DatabaseSync, path: string): void {
   const found = Number(Object.values(db.prepare('PRAGMA user_version').get() ?? {})[0]);
-  if (found > version) {
-    const message = `expected a bus file of schema ${version} or older, got schema ${found}, in ${path}: start the EventFlow version that wrote it, or name another file`;
+  if (found > versions.length) {
+    const message = `expected a bus file of schema ${versions.length} or older, got schema ${found}, in ${path}: start the EventFlow version that wrote it, or name another file`;
     throw new EventFlowError('EF5021', message);
   }
-  if (found === version) return;
-  db.exec(`BEGIN IMMEDIATE; ${tables} PRAGMA user_version = ${version}; COMMIT`);
+  if (found === versions.length) return;
+  db.exec(`BEGIN IMMEDIATE; ${versions.slice(found).join('')} PRAGMA user_version = ${versions.length}; COMMIT`);
 }

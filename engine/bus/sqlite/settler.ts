@@ -1,4 +1,5 @@
 /** Settling: a batch in one transaction, each item by its own rule of ownership. */
+import type { DeliveryState } from '../../core/delivery.ts';
 import type { DroppedLetter, Entry, GroupSpec, SettleItem, SettleResult, Tally } from '../bus.ts';
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
@@ -7,9 +8,12 @@ import type { Journal } from './journal.ts';
 import { isLater, storedText } from './rows.ts';
 import type { GroupState, Lease, State, StoredTotals } from './state.ts';
 
-type Retry = Extract<SettleItem, { kind: 'retry' }>;
+/** What goes to the retry set. */
+type Retry = Extract<SettleItem, { kind: 'retry' | 'postpone' }>;
 type Dead = Extract<SettleItem, { kind: 'dead' }>;
 type Ack = Extract<SettleItem, { kind: 'ack' }>;
+
+const firstState: DeliveryState = { attempt: 1, attempts: [] };
 
 /** What one batch has done so far. */
 interface Batch {
@@ -79,7 +83,7 @@ export class Settler {
     if (lease === undefined) return 'fenced';
     if (item.kind === 'ack') return this.#ack(item, lease, batch);
     if (lease !== item.entry.slot || lease.holder !== this.#holder) return 'fenced';
-    return item.kind === 'retry' ? this.#retry(item, lease, batch) : this.#bury(item, lease, batch);
+    return item.kind === 'dead' ? this.#bury(item, lease, batch) : this.#retry(item, lease, batch);
   }
 
   /** Whoever holds it now: delivered is delivered. */
@@ -101,22 +105,24 @@ export class Settler {
   }
 
   /** A retry gets a new id, so that nobody who held the delivery before can settle it after it came back. */
-  #retry({ entry, delayMs, state }: Retry, lease: Lease, batch: Batch): SettleResult {
+  #retry(item: Retry, lease: Lease, batch: Batch): SettleResult {
     const id = this.#state.nextLater();
-    const due = batch.now + Math.max(0, Math.ceil(delayMs));
+    const due = batch.now + Math.max(0, Math.ceil(item.delayMs));
+    const postponed = item.kind === 'postpone';
+    const state = JSON.stringify(postponed ? (item.entry.state ?? firstState) : item.state);
     this.#end(lease, batch);
-    batch.totals.retries += 1;
+    if (!postponed) batch.totals.retries += 1;
     if (isLater(lease)) {
       this.#database
-        .sql('UPDATE later SET id = ?, phase = 0, due = ?, state = ? WHERE id = ?')
-        .run(id, due, JSON.stringify(state), lease.id);
+        .sql('UPDATE later SET id = ?, phase = 0, due = ?, state = ?, postponed = ? WHERE id = ?')
+        .run(id, due, state, Number(postponed), lease.id);
     } else {
       this.#database
         .sql(
-          `INSERT INTO later (id, grp, phase, due, stream, origin, published, body, meta, state)
-           VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?)`,
+          `INSERT INTO later (id, grp, phase, due, stream, origin, published, body, meta, state, postponed)
+           VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)`,
         )
-        .run(id, this.#group.id, due, ...identity(entry), JSON.stringify(state));
+        .run(id, this.#group.id, due, ...identity(item.entry), state, Number(postponed));
     }
     return 'done';
   }

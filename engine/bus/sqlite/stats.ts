@@ -18,6 +18,7 @@ export function groupStats(database: Database, group: GroupState): GroupStats {
     pending: group.pending.size,
     pendingOldestMs: oldestMs(group, now),
     retrying,
+    postponed: Number(database.sql(postponedIn).get(group.id)?.['count']),
     retryOverdueMs: retrying === 0 ? 0 : Math.max(0, now - firstDue),
     due,
     dead: died - redriven - discarded - dropped,
@@ -28,6 +29,8 @@ export function groupStats(database: Database, group: GroupState): GroupStats {
     },
   };
 }
+
+const postponedIn = 'SELECT count(*) AS count FROM later WHERE grp = ? AND phase = 0 AND postponed = 1';
 
 function laterIn(database: Database, group: GroupState, phase: 0 | 1): [count: number, first: number] {
   const row = database

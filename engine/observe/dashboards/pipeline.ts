@@ -110,6 +110,7 @@ function waiting(route: Route, scope: Scope): Panel[] {
       'eventflow_retry_backlog',
       [
         { expr: level('eventflow_retry_backlog', [], scope), legend: 'waiting' },
+        { expr: level('eventflow_postponed', [], scope), legend: 'of them postponed' },
         { expr: level('eventflow_pending_entries', [], scope), legend: 'handed out' },
       ],
       {

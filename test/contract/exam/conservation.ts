@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Entry, Group, GroupStats, SettleItem } from '../../../engine/bus/bus.ts';
-import { ack, dead, type Room, readSoon, residue, retry, type Scenario, sleep } from './room.ts';
+import { ack, dead, postpone, type Room, readSoon, residue, retry, type Scenario, sleep } from './room.ts';
 
 export function conservationScenarios(scenario: Scenario): void {
   for (const onFull of ['pause', 'dropOldest'] as const) {
@@ -37,7 +37,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({
       do: fc.constant('settle' as const),
-      kinds: fc.array(fc.constantFrom('ack' as const, 'retry' as const, 'dead' as const), {
+      kinds: fc.array(fc.constantFrom('ack' as const, 'retry' as const, 'postpone' as const, 'dead' as const), {
         minLength: 1,
         maxLength: 8,
       }),
@@ -86,7 +86,7 @@ async function play(game: Game, next: Step): Promise<void> {
       return settle(game, next.kinds);
     case 'settle again':
       await one.settle(
-        game.stale.slice(-5).map((entry, at) => items[at % 3]?.(entry) ?? ack(entry)),
+        game.stale.slice(-5).map((entry, at) => items[at % items.length]?.(entry) ?? ack(entry)),
         undefined,
       );
       return;
@@ -109,8 +109,13 @@ async function play(game: Game, next: Step): Promise<void> {
   }
 }
 
-const items = [ack, (entry: Entry) => retry(entry, 0), (entry: Entry) => dead(entry)] as const;
-const kinds = { ack: items[0], retry: items[1], dead: items[2] } as const;
+const kinds = {
+  ack,
+  retry: (entry: Entry) => retry(entry, 0),
+  postpone: (entry: Entry) => postpone(entry, 0),
+  dead: (entry: Entry) => dead(entry),
+} as const;
+const items = Object.values(kinds);
 
 async function hasMore(group: Group): Promise<boolean> {
   const { lag, due } = await group.stats();

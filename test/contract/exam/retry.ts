@@ -1,7 +1,21 @@
 /** The retry set: every retry comes back to its own group, not early, once, as it was. */
 import assert from 'node:assert/strict';
 import type { Entry, Group, SettleItem } from '../../../engine/bus/bus.ts';
-import { ack, eventually, origins, publication, read, readOne, readSoon, retry, type Scenario, sleep } from './room.ts';
+import {
+  ack,
+  dead,
+  eventually,
+  origins,
+  postpone,
+  publication,
+  read,
+  readOne,
+  readSoon,
+  residue,
+  retry,
+  type Scenario,
+  sleep,
+} from './room.ts';
 
 export function retryScenarios(scenario: Scenario): void {
   scenario('a retry comes back with its bytes, its identity and its state', async (room) => {
@@ -148,6 +162,86 @@ export function retryScenarios(scenario: Scenario): void {
     );
     assert.equal((await readOne(group)).origin, two.origin);
   });
+
+  scenario('what is postponed comes back as it was, having spent no attempt', async (room) => {
+    const group = await room.group('p.r', ['a']);
+    const meta = { form: 'event', attributes: { id: 'x' } } as const;
+    await room.bus.publish([publication('a', { event: { body: '~{"n":1.0}\n', meta } })]);
+    const first = await readOne(group);
+    assert.deepEqual(await group.settle([postpone(first, 0)], '[]'), ['done']);
+    const waiting = await group.stats();
+    assert.deepEqual([waiting.retrying, waiting.postponed, waiting.pending, waiting.totals.retries], [1, 1, 0, 0]);
+    assert.equal(residue(waiting), 0);
+    const second = await promoted(group);
+    const { stream, origin, body, publishedAt } = first;
+    assert.deepEqual(
+      { stream: second.stream, origin: second.origin, body: second.body, publishedAt: second.publishedAt },
+      { stream, origin, body, publishedAt },
+    );
+    assert.deepEqual(JSON.parse(second.meta ?? ''), meta);
+    assert.deepEqual(second.state, { attempt: 1, attempts: [] });
+    assert.equal(second.starts, 1);
+    const stats = await group.stats();
+    assert.deepEqual([stats.retrying, stats.postponed, stats.due, stats.pending], [0, 0, 0, 1]);
+  });
+
+  scenario('a retry that is postponed any number of times keeps its attempts', async (room) => {
+    const group = await room.group('p.r', ['a']);
+    await room.publish('a');
+    const item = retry(await readOne(group), 0, 3);
+    await group.settle([item], undefined);
+    for (let times = 0; times < 3; times += 1) await group.settle([postpone(await promoted(group), 0)], undefined);
+    const entry = await promoted(group);
+    assert.deepEqual(entry.state, item.kind === 'retry' ? item.state : undefined);
+    const stats = await group.stats();
+    assert.deepEqual([stats.totals.retries, stats.postponed, residue(stats)], [1, 0, 0]);
+  });
+
+  scenario('a redriven delivery that is postponed knows which letter it was', async (room) => {
+    const group = await room.group('p.r', ['a']);
+    await room.publish('a');
+    await group.settle([dead(await readOne(group))], undefined);
+    const [letter] = await room.bus.deadLetters.list({ limit: 1 });
+    assert.ok(letter);
+    await room.bus.deadLetters.redrive([letter.id]);
+    await group.settle([postpone(await readOne(group), 0)], undefined);
+    assert.deepEqual((await promoted(group)).state, { attempt: 1, attempts: [], redrivenFrom: letter.id });
+  });
+
+  scenario('only the owner postpones, once, and nothing comes back before its time', async (room) => {
+    const [one, two] = [await room.group('p.r', ['a']), await room.group('p.r', ['a'])];
+    await room.publish('a');
+    const entry = await readOne(one);
+    const { entries } = await two.reclaim(0, 10, () => false);
+    const [taken] = entries;
+    assert.ok(taken);
+    assert.deepEqual(await one.settle([postpone(entry, 0)], undefined), ['fenced']);
+    assert.deepEqual(await two.settle([postpone(taken, 3_600_000)], undefined), ['done']);
+    assert.deepEqual(await two.settle([postpone(taken, 0)], undefined), ['fenced']);
+    assert.equal(await one.promote(10), 0);
+    const stats = await one.stats();
+    assert.deepEqual([stats.retrying, stats.postponed, stats.due], [1, 1, 0]);
+  });
+
+  scenario('what is postponed survives a restart', async (room) => {
+    const before = await room.group('p.r', ['a']);
+    await room.publish('a');
+    const { origin } = await readOneSettling(before, (entry) => postpone(entry, 50));
+    await before.close();
+    await room.restart();
+    const group = await room.group('p.r', ['a']);
+    assert.equal((await room.stats('p.r')).postponed, 1);
+    assert.equal((await promoted(group)).origin, origin);
+  });
+}
+
+async function promoted(group: Group): Promise<Entry> {
+  await eventually(
+    () => group.promote(10),
+    (count) => count === 1,
+    'it is promoted',
+  );
+  return readOne(group);
 }
 
 async function readOneSettling(group: Group, item: (entry: Entry) => SettleItem): Promise<Entry> {

@@ -130,6 +130,8 @@ export const retry = (entry: Entry, delayMs: number, attempt = 2): SettleItem =>
   state: { attempt, attempts: [{ n: attempt - 1, at: 1_700_000_000_000, ms: 12, fault }] },
 });
 
+export const postpone = (entry: Entry, delayMs: number): SettleItem => ({ kind: 'postpone', entry, delayMs });
+
 export const dead = (entry: Entry, more: Partial<LastWords> = {}): SettleItem => ({
   kind: 'dead',
   entry,

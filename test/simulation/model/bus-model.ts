@@ -243,6 +243,7 @@ export class BusModel {
       pending: leases.length,
       pendingOldestMs: Math.max(0, ...leases.map(({ at }) => now - at)),
       retrying: group.retrying.size,
+      postponed: [...group.retrying.values()].filter(({ postponed }) => postponed === true).length,
       retryOverdueMs: Math.max(0, ...overdue),
       due: group.due.length,
       dead: group.dead.size,

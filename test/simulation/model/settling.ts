@@ -5,6 +5,7 @@ import type { Lease, ModelGroup, Settled, State } from './state.ts';
 import type { Streams } from './streams.ts';
 
 type Retry = Extract<SettleItem, { kind: 'retry' }>;
+type Postponement = Extract<SettleItem, { kind: 'postpone' }>;
 type Dead = Extract<SettleItem, { kind: 'dead' }>;
 
 export class Settling {
@@ -35,6 +36,8 @@ export class Settling {
       case 'retry':
         if (!owned && this.#bug !== 'no fence on retry') return 'fenced';
         return this.#park(group, lease, item, now);
+      case 'postpone':
+        return owned ? this.#postpone(group, lease, item, now) : 'fenced';
       case 'dead':
         return owned ? this.#bury(group, lease, item, now, dropped) : 'fenced';
     }
@@ -50,6 +53,15 @@ export class Settling {
     if (this.#bug === 'ack before park') {
       this.#state.between.set(`${group.name} ${origin}`, { group: group.name, later });
     } else group.retrying.set(origin, later);
+    return 'done';
+  }
+
+  #postpone(group: ModelGroup, lease: Lease, { delayMs }: Postponement, now: number): SettleResult {
+    const state = lease.later?.state ?? { attempt: 1, attempts: [] };
+    const due = now + Math.max(0, Math.ceil(delayMs));
+    group.pending.delete(lease.id);
+    const later = { entry: lease.entry, id: this.#streams.newId(now), state, due, postponed: true } as const;
+    group.retrying.set(lease.entry.origin, later);
     return 'done';
   }
 

@@ -35,6 +35,7 @@ export interface Later {
   readonly id: number;
   readonly state: DeliveryState;
   readonly due: number;
+  readonly postponed?: true;
 }
 
 export interface Lease {

@@ -2,7 +2,7 @@
 import fc, { type AsyncCommand } from 'fast-check';
 import type { Entry, SettleItem } from '../../../engine/bus/bus.ts';
 import type { DeadLetter } from '../../../engine/core/delivery.ts';
-import { ack, dead, publication, retry } from '../../contract/exam/room.ts';
+import { ack, dead, postpone, publication, retry } from '../../contract/exam/room.ts';
 import {
   type Consumer,
   comparable,
@@ -144,7 +144,7 @@ const countStart = (n: number): Command =>
 
 // ── settle ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-type Kind = 'ack' | 'retry now' | 'retry later' | 'dead';
+type Kind = 'ack' | 'retry now' | 'retry later' | 'postpone' | 'postpone for long' | 'dead';
 
 function itemOf(kind: Kind, entry: HandOut['paper'], eventId: string): SettleItem {
   switch (kind) {
@@ -154,6 +154,10 @@ function itemOf(kind: Kind, entry: HandOut['paper'], eventId: string): SettleIte
       return retry(entry, 0);
     case 'retry later':
       return retry(entry, longWait);
+    case 'postpone':
+      return postpone(entry, 0);
+    case 'postpone for long':
+      return postpone(entry, longWait);
     case 'dead':
       return dead(entry, { eventId });
   }
@@ -218,7 +222,9 @@ export const commands = fc.commands(
     n.map(extend),
     n.map(release),
     n.map(countStart),
-    ...(['ack', 'retry now', 'retry later', 'dead'] as const).map((kind) => n.map((which) => settle(which, kind))),
+    ...(['ack', 'retry now', 'retry later', 'postpone', 'postpone for long', 'dead'] as const).map((kind) =>
+      n.map((which) => settle(which, kind)),
+    ),
     ...(['ack', 'retry now', 'dead'] as const).map((kind) => n.map((which) => settle(which, kind))),
     n.map(promote),
     fc

@@ -73,9 +73,9 @@ export const same = (what: string, paper: unknown, real: unknown): void =>
   assert.deepEqual(real, paper, `${what}: the model and the bus differ`);
 
 /** What does not hang on how long calls took. */
-export function comparable({ lag, pending, retrying, due, dead, totals }: GroupStats): unknown {
+export function comparable({ lag, pending, retrying, postponed, due, dead, totals }: GroupStats): unknown {
   const waiting = lag.reduce((sum, { entries }) => sum + entries, 0);
-  return { waiting, pending, retrying, due, dead, totals };
+  return { waiting, pending, retrying, postponed, due, dead, totals };
 }
 
 /** Puts the same entries of both side by side. Fails when one has something that the other has not. */

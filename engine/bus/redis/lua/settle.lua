@@ -7,7 +7,7 @@
 --       then four sections, each headed by the number of its parts; `source` is 1 (stream) or 2 (due stream):
 --       acks     source, status, 'all' | 'each', ids with a blank between (one argument costs more than splitting it)
 --       counted  source, status, id, n, n × (index into KEYS, index member, bucket, field, by)
---       retries  source, id, origin, delay in ms, record
+--       retries  source, id, origin, delay in ms, record ('~' at its head: postponed)
 --       deads    source, id, origin, record
 -- Returns a flat list: per ack part the number acked ('all') or 1 | 0 per id ('each'); per counted, retry: 1 | 0;
 --       per dead: 1 | 0 | 2 (full). 0 means that the entry is not ours any more, or settled before.
@@ -85,7 +85,7 @@ for _ = 1, retries do
     call('HSET', KEYS[6], origin, ARGV[at + 4])
     call('ZADD', KEYS[5], string.format('%.0f', clock() + tonumber(ARGV[at + 3])), origin)
     leave(source, id)
-    count('retries', 1)
+    count(string.byte(ARGV[at + 4]) == 126 and 'postponed' or 'retries', 1)
     out[#out + 1] = 1
   else
     out[#out + 1] = 0
