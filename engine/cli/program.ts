@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly define: DefineC
   plugins: () => import('./plugins.ts'),
   redis: () => import('./redis.ts'),
   explain: () => import('./explain.ts'),
+  graph: () => import('./graph.ts'),
 };
 
 function createProgram(version: string): Command {
