@@ -62,7 +62,8 @@ const style = `
 
 /** Letters of East Asia and pictures take two places. */
 const wide = /[\p{Emoji_Presentation}\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60]/u;
-const places = (text: string): number => Array.from(text).reduce((sum, character) => sum + (wide.test(character) ? 2 : 1), 0);
+const places = (text: string): number =>
+  Array.from(text).reduce((sum, character) => sum + (wide.test(character) ? 2 : 1), 0);
 const widthOf = (text: string, size = fontSize): number => places(text) * characterWidth * (size / fontSize);
 
 const nameOf = ({ label }: GraphNode): string => labelText(label, longestName) || ' ';
