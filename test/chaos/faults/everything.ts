@@ -6,11 +6,17 @@ import { recoveryBound, type Stage } from '../stage.ts';
 
 type Blow = (stage: Stage, random: () => number) => Promise<void>;
 
+/** An engine refuses to start on a broken file, and whoever deploys one has seen it valid. */
+async function start(stage: Stage, at: number): Promise<void> {
+  await stage.edit(0, false);
+  await stage.startEngine(at);
+}
+
 const blows: Readonly<Record<string, Blow>> = {
   'engine kill -9': async (stage, random) => {
     const at = pick(2, random);
     await stage.killEngine(at);
-    await stage.startEngine(at);
+    await start(stage, at);
   },
   'engine stopped past its lease': async (stage, random) => {
     const { child } = stage.engine(pick(2, random));
@@ -21,7 +27,7 @@ const blows: Readonly<Record<string, Blow>> = {
   'rolling deploy': async (stage, random) => {
     const at = pick(2, random);
     await stage.stopEngine(at);
-    await stage.startEngine(at);
+    await start(stage, at);
   },
   'Redis kill -9': async (stage) => {
     await stage.redis.kill();
