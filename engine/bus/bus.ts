@@ -13,6 +13,9 @@ import type { Timers } from '../core/timers.ts';
 import type { StoredEvent } from '../event.ts';
 
 // ── publish ──────────────────────────────────────────────────────────────────────────────────────────────────────
+import type { GroupOrder } from './order.ts';
+
+export type { GroupOrder, Resting, Turn } from './order.ts';
 
 export interface Publication {
   readonly type: string;
@@ -189,6 +192,8 @@ export interface Group {
   close(): Promise<void>;
 }
 
+  /** For routes with ordering. */
+  readonly order: GroupOrder;
 // ── breakers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A breaker's shared state. `version` counts every change; 0: nothing stored yet. */

@@ -277,7 +277,7 @@ inFolder('a file of a newer version is refused and left as it is', async (path) 
   db.close();
   await assert.rejects(openSqliteBus(`sqlite:${path}`), {
     code: 'EF5021',
-    message: `expected a bus file of schema 2 or older, got schema 99, in ${path}: start the EventFlow version that wrote it, or name another file`,
+    message: `expected a bus file of schema 3 or older, got schema 99, in ${path}: start the EventFlow version that wrote it, or name another file`,
   });
 });
 

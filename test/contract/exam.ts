@@ -8,6 +8,8 @@ import { conservationScenarios } from './exam/conservation.ts';
 import { deadLetterScenarios } from './exam/dead-letters.ts';
 import { leaseScenarios } from './exam/lease.ts';
 import { positionScenarios } from './exam/positions.ts';
+import { limitScenarios } from './exam/limits.ts';
+import { orderScenarios } from './exam/order.ts';
 import { publishScenarios } from './exam/publish.ts';
 import { readScenarios } from './exam/read.ts';
 import { retryScenarios } from './exam/retry.ts';
@@ -24,6 +26,7 @@ const parts = [
   settleScenarios,
   retryScenarios,
   leaseScenarios,
+  orderScenarios,
   deadLetterScenarios,
   trimScenarios,
   bookScenarios,

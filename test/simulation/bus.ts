@@ -9,6 +9,7 @@ import type {
   Entry,
   Group,
   GroupInfo,
+  GroupOrder,
   GroupSpec,
   GroupStats,
   JournalLine,
@@ -130,12 +131,15 @@ class SimulatedGroup implements Group {
   readonly #spec: GroupSpec;
   readonly #consumer: string;
   readonly #host: Host;
+  readonly order: GroupOrder;
   readonly #network: Network;
   readonly #ledger: Ledger;
   #closed = false;
 
   constructor(spec: GroupSpec, consumer: string, host: Host, network: Network, ledger: Ledger) {
     this.name = spec.group;
+  /** The answer to a read was lost. */
+  #gap = false;
     this.#spec = spec;
     this.#consumer = consumer;
     this.#host = host;
@@ -144,10 +148,15 @@ class SimulatedGroup implements Group {
   }
 
   read(limit: number, signal: AbortSignal): Promise<readonly Entry[]> {
+    this.order = this.#orderOf();
     if (this.#closed) return Promise.reject(new EventFlowError('EF5024', `the group ${this.name} was closed`));
     if (signal.aborted) return Promise.resolve([]);
     const { time, store } = this.#network;
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve, refused) => {
+      const reject = (error: Error): void => {
+        this.#gap = true;
+        refused(error);
+      };
       this.#network.send(this.#host, `read ${this.name}`, reject, () => {
         const answer = (entries: readonly Entry[]): void =>
           this.#network.reply(this.#host, `read ${this.name} ${entries.length}`, () => resolve(entries), reject);
@@ -230,6 +239,41 @@ class SimulatedGroup implements Group {
   stats(): Promise<GroupStats> {
     return this.#call('stats', (model, now) => model.stats(this.name, now));
   }
+  #orderOf(): GroupOrder {
+    const { name } = this;
+    const consumer = this.#consumer;
+    const group = this;
+    return {
+      hold: (ttlMs) => this.#call('hold', (model, now) => model.hold(name, consumer, ttlMs, now)),
+      giveBack: () => this.#call('give back', (model) => model.giveBack(name, consumer)),
+      get mayHaveMissed() {
+        return group.#gap;
+      },
+      missed: (owned) => {
+        this.#gap = false;
+        return this.#call(
+          'missed',
+          (model, now) => model.missed(name, consumer, owned, now),
+          (swept) => this.#ledger.missed(name, consumer, swept),
+        );
+      },
+      elsewhere: () => this.#call('elsewhere', (model) => model.elsewhere(name, consumer)),
+      resting: async function* () {
+        yield await group.#call('resting', (model) => model.resting(name));
+      },
+      recall: async (deliveries) => {
+        await this.#call(
+          'recall',
+          (model, now) => model.recall(name, deliveries, now),
+          (origins) => {
+            this.#ledger.recalled(name, origins);
+            this.#network.store.wake();
+          },
+        );
+      },
+    };
+  }
+
 
   /** Like the bus on Redis it does not wait for a server that is away, and does not fail. */
   async close(): Promise<void> {

@@ -167,6 +167,25 @@ export class Ledger {
     this.handedOut(group, consumer, entries);
   }
 
+  /** An answer that held them was lost. */
+  missed(group: string, consumer: string, { entries }: Swept): void {
+    if (entries.length > 0) this.#run.cover('missed', entries.length);
+    for (const entry of entries) {
+      const pair = this.pair(group, entry);
+      if (pair !== undefined) pair.lostLeases += 1;
+    }
+    this.handedOut(group, consumer, entries);
+  }
+
+  /** Called back before the time for which it was postponed. */
+  recalled(group: string, origins: readonly string[]): void {
+    for (const origin of origins) {
+      this.#run.cover('recalled');
+      const pair = this.pairs.get(group)?.get(origin);
+      if (pair !== undefined) pair.dueAt = this.#time.now;
+    }
+  }
+
   /** A lease is lost only by who died, froze, or could not reach the store. */
   #mayLose(pair: Pair, consumer: string): void {
     const host = this.hosts.get(consumer.slice(0, consumer.indexOf('#')));

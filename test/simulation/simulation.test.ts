@@ -49,6 +49,7 @@ const caughtBy: Readonly<Record<Bug, readonly string[]>> = {
   'a full DLQ takes more': ['a DLQ is never above its limit'],
   'every engine wins the probe': ['no more probes than the policy allows'],
   'the heartbeat does nothing': ['who is well keeps its leases'],
+  'everybody has the turn': ['one key after another', 'a key is settled in its order'],
 };
 
 for (const bug of bugs) {
@@ -76,6 +77,8 @@ function sentenceOf(bug: Bug): string {
       return 'puts more into a full DLQ';
     case 'every engine wins the probe':
       return 'lets every engine win the probe';
+    case 'everybody has the turn':
+      return 'gives the turn to everybody';
     case 'the heartbeat does nothing':
       return 'has a heartbeat that does nothing';
     case 'forgets the dedupe key':

@@ -11,8 +11,8 @@ const data = [
   ...['hdel', 'hget', 'hgetall', 'hincrby', 'hincrbyfloat', 'hmget', 'hset'],
   ...['sadd', 'smembers'],
   ...['xack', 'xadd', 'xautoclaim', 'xclaim', 'xdel', 'xlen', 'xpending', 'xrange', 'xreadgroup', 'xrevrange', 'xtrim'],
-  ...['xgroup|create', 'xgroup|delconsumer', 'xinfo|consumers', 'xinfo|groups', 'xinfo|stream'],
-  ...['zadd', 'zcard', 'zpopmin', 'zrange', 'zrangebyscore', 'zrem', 'zrevrange'],
+  ...['xgroup|create', 'xgroup|delconsumer', 'xgroup|destroy', 'xinfo|consumers', 'xinfo|groups', 'xinfo|stream'],
+  ...['zadd', 'zcard', 'zpopmin', 'zrange', 'zrangebyscore', 'zrem', 'zrevrange', 'zscan'],
 ] as const;
 
 /** About the link and the server: `config|get` reads whether Redis keeps what it was given, `wait` asks its replicas. */

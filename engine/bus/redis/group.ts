@@ -8,6 +8,8 @@ import { readStats } from './group-stats.ts';
 import { Intake, type IntakeDeps } from './intake.ts';
 import type { Keys } from './keys.ts';
 import { countStart, handBack, leave, maxIds, renew } from './leases.ts';
+import { RedisOrder } from './order.ts';
+import { readDue } from './removed.ts';
 import { scripts } from './scripts.ts';
 import { type SettleContext, Settlement } from './settlement.ts';
 import { Sweep } from './sweep.ts';
@@ -30,6 +32,8 @@ export class RedisGroup implements Group {
   readonly #intake: Intake;
   readonly #sweep: Sweep;
   #streams: readonly string[] = [];
+  readonly storage: string;
+  readonly order: RedisOrder;
   #sources: readonly Source[] = [];
   #closed = false;
 
@@ -43,6 +47,10 @@ export class RedisGroup implements Group {
   /** From now on these are read. Streams are only ever added. */
   setStreams(streams: readonly string[]): void {
     if (streams.length === this.#streams.length) return;
+    this.order = new RedisOrder({
+      ...{ holder: deps, keys: deps.keys, intake: this.#intake, sweep: this.#sweep },
+      sources: () => this.#sources,
+    });
     const { keys, name } = this.#deps;
     const source = (stream: string, due: boolean): Source => ({
       stream,

@@ -40,6 +40,8 @@ export class Intake {
   #landed: (() => void) | undefined;
   #unread: NodeJS.Timeout | undefined;
   #closed = false;
+  /** The answer to a read may have been lost, since `quiet` was called last. */
+  gap = false;
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
@@ -81,6 +83,12 @@ export class Intake {
     this.#waiting = this.#waiting.filter((entry) => !lost.has(entry));
   }
 
+  /** Resolves when no read is under way. */
+  async quiet(): Promise<void> {
+    this.gap = false;
+    await this.#endFlights();
+  }
+
   /** Ends the reads that are under way, and their connections. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -110,6 +118,7 @@ export class Intake {
       this.#land(feed, await feed.read(count));
       faults.clear(feed.scope);
     } catch (error) {
+      this.gap = true;
       if (!this.#closed) await this.#recover(feed, error as Error);
     }
     this.#flights.delete(feed);
@@ -117,6 +126,7 @@ export class Intake {
   }
 
   #land(feed: Feed, reply: StreamReply | null | undefined): void {
+    if (reply === undefined) this.gap = true;
     if (reply === null || reply === undefined) {
       this.#busy.delete(feed);
       return;

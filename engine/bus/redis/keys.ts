@@ -56,6 +56,16 @@ export class Keys {
     return `${this.#prefix}:groups:${group}`;
   }
 
+  /** HASH: whose turn it is on a route with ordering, until when, and the number of it. */
+  turn(group: string): string {
+    return `${this.#prefix}:turn:${group}`;
+  }
+
+  /** HASH: `s` → the permits of one rate limit, see lua/permits.lua. */
+  permits(limit: string): string {
+    return `${this.#prefix}:permits:${limit}`;
+  }
+
   stream(stream: string): StreamKeys {
     const slot = this.#slot(stream);
     return { events: `${slot}:events`, journal: `${slot}:journal`, tallies: `${slot}:tallies` };

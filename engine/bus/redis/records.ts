@@ -4,6 +4,7 @@
  */
 import type { DeadLetter, DeliveryState, LastWords } from '../../core/delivery.ts';
 
+import type { Resting } from '../order.ts';
 /** What a due entry says about its delivery, in JSON. */
 export interface DueState extends DeliveryState {
   readonly origin: string;
@@ -38,6 +39,15 @@ export const postponedRecord = (delivery: Delivered, state: DeliveryState | unde
   `~${retryRecord(delivery, state ?? firstState)}`;
 
 export function deadRecord(delivery: Delivered, words: LastWords): string {
+/** A record of the retry set, and when it is due. */
+export function restingOf(stream: string, record: string, dueAt: number): Resting {
+  const postponed = record.startsWith('~');
+  const line = record.indexOf('\n');
+  const { origin, publishedAt, meta, ...state } = JSON.parse(record.slice(Number(postponed), line)) as DueState;
+  const body = record.slice(line + 1);
+  return { stream, origin, publishedAt, body, meta, state, dueAt: postponed ? undefined : dueAt };
+}
+
   const { origin, publishedAt, meta, body } = delivery;
   return `${JSON.stringify({ ...words, origin, publishedAt, ...withMeta(meta) } satisfies LetterHead)}\n${body}`;
 }

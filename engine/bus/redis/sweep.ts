@@ -52,6 +52,17 @@ export class Sweep {
     return { entries, lost };
   }
 
+  /** The same for entries that are pending in our own name: an answer that held them was lost. */
+  async own(
+    source: Source,
+    ids: readonly string[],
+    inHand: InHand,
+    into: { entries: Entry[]; lost: string[] },
+  ): Promise<void> {
+    const free = sortOut(source, ids, inHand, into.entries);
+    if (free.length > 0) await this.#take(source, free, into.entries, into.lost);
+  }
+
   /** The owner changes here and the lease begins, but nothing is counted and no body travels yet. */
   async #claim(source: Source, minIdleMs: number, count: number): Promise<Claimed> {
     const { commands, consumer, name } = this.#holder;

@@ -4,6 +4,7 @@ import type { Commits } from './commits.ts';
 import type { Database } from './database.ts';
 import type { Journal } from './journal.ts';
 import { Leases } from './leases.ts';
+import { SqliteOrder } from './order.ts';
 import { Reader } from './reader.ts';
 import { Settler } from './settler.ts';
 import { type GroupState, type State, wake } from './state.ts';
@@ -25,6 +26,8 @@ export class SqliteGroup implements Group {
   readonly #reader: Reader;
   readonly #settler: Settler;
   readonly #leases: Leases;
+  readonly storage: string;
+  readonly order: SqliteOrder;
   #closed: Promise<void> | undefined;
 
   constructor(parts: GroupParts) {
@@ -39,6 +42,7 @@ export class SqliteGroup implements Group {
   async read(limit: number, signal: AbortSignal): Promise<readonly Entry[]> {
     this.#parts.commits.assertOpen();
     return this.#reader.read(limit, signal);
+    this.order = new SqliteOrder({ database, commits, group, leases: this.#leases, holder: this });
   }
 
   async settle(items: readonly SettleItem[], journal: string | undefined): Promise<readonly SettleResult[]> {

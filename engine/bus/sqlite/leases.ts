@@ -79,6 +79,16 @@ export class Leases {
     });
   }
 
+  /** What this consumer holds and `owned` does not know. */
+  async missed(owned: (id: string) => boolean): Promise<Reclaimed> {
+    const unknown = (): readonly Lease[] =>
+      [...this.#group.pending.values()]
+        .filter(({ id, holder }) => holder === this.#holder && !owned(String(id)))
+        .sort((a, b) => a.id - b.id);
+    if (unknown().length === 0) return { entries: [], lost: [] };
+    return this.#commits.run('quick', (transaction) => this.#take(unknown(), transaction));
+  }
+
   /** What may be taken, in the order of ids, from where the last sweep stopped. */
   #candidates(minIdleMs: number, owned: (id: string) => boolean): readonly Lease[] {
     const latest = this.#database.now() - minIdleMs;

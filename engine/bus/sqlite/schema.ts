@@ -59,6 +59,15 @@ const versions: readonly string[] = [
    CREATE INDEX later_postponed ON later (grp) WHERE phase = 0 AND postponed = 1;
    -- Permits of rate limits; ends: from then on the row says nothing any more.
    CREATE TABLE permits (key TEXT PRIMARY KEY, ends INTEGER NOT NULL, state TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
+  `DROP INDEX later_postponed;
+   CREATE INDEX later_postponed ON later (grp, origin) WHERE phase = 0 AND postponed = 1;`,
+  `-- storage: the group's name when it was made, and the same for all names that it gets; former: those it had, in JSON;
+   -- removed: since when its route is gone
+   ALTER TABLE grp ADD COLUMN storage TEXT NOT NULL DEFAULT '';
+   ALTER TABLE grp ADD COLUMN former TEXT NOT NULL DEFAULT '[]';
+   ALTER TABLE grp ADD COLUMN removed INTEGER;
+   UPDATE grp SET storage = name;
+   CREATE UNIQUE INDEX grp_storage ON grp (storage);`,
 ];
 
 /** Makes the tables that the file does not have yet. Throws `EF5021` for a file of a newer version. */

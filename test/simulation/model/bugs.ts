@@ -14,6 +14,8 @@ export const bugs = [
   'a full DLQ takes more',
   'every engine wins the probe',
   'the heartbeat does nothing',
+  'everybody has the turn',
+  'permits for every engine',
 ] as const;
 
 export type Bug = (typeof bugs)[number];

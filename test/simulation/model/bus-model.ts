@@ -8,8 +8,10 @@ import type {
   GroupStats,
   Publication,
   PublishResult,
+  Resting,
   SettleItem,
   StoredBreaker,
+  Turn,
 } from '../../../engine/bus/bus.ts';
 import type { BreakerState } from '../../../engine/core/breaker.ts';
 import type { DeadLetter } from '../../../engine/core/delivery.ts';
@@ -17,6 +19,7 @@ import { readsStream, type StreamRule } from '../../../engine/core/match.ts';
 import type { Bug } from './bugs.ts';
 import { countStart, handOut, Leases } from './leases.ts';
 import { Settling } from './settling.ts';
+import * as order from './order.ts';
 import {
   type Later,
   laterId,
@@ -180,6 +183,35 @@ export class BusModel {
   }
 
   // ── dead letters, breakers, stats ──────────────────────────────────────────────────────────────────────────────
+  // ── ordering ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  hold(name: string, holder: string, ttlMs: number, now: number): Turn {
+    return order.hold(this.group(name), holder, ttlMs, now, this.bug);
+  }
+
+  giveBack(name: string, holder: string): void {
+    order.giveBack(this.group(name), holder);
+  }
+
+  elsewhere(name: string, holder: string): boolean {
+    return order.elsewhere(this.group(name), holder);
+  }
+
+  missed(name: string, holder: string, owned: (id: string) => boolean, now: number): Swept {
+    return this.#leases.missed(this.group(name), holder, owned, now);
+  }
+
+  resting(name: string): readonly Resting[] {
+    return order.resting(this.group(name));
+  }
+
+  recall(name: string, deliveries: readonly Pick<Entry, 'stream' | 'origin'>[], now: number): readonly string[] {
+    const group = this.group(name);
+    const recalled = order.recall(group, deliveries);
+    for (const later of recalled) group.due.push({ ...later, id: this.streams.newId(now), due: now });
+    return recalled.map(({ entry }) => entry.origin);
+  }
+
 
   /** Newest first. */
   letters(): readonly DeadLetter[] {

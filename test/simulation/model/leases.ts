@@ -55,6 +55,17 @@ export class Leases {
     for (const { id } of [...group.pending.values()]) handBack(group, holder, id, 1);
   }
 
+  /** What it holds and `owned` does not know. */
+  missed(group: ModelGroup, holder: string, owned: (id: string) => boolean, now: number): Swept {
+    const swept = { entries: [] as Entry[], lost: [] as string[], from: [] as (string | undefined)[] };
+    const own = [...group.pending.values()].filter((lease) => lease.holder === holder && !owned(lease.id));
+    for (const lease of own) {
+      swept.from.push(lease.holder);
+      swept.entries.push(takeOver(group, lease, holder, now));
+    }
+    return swept;
+  }
+
   reclaim(
     group: ModelGroup,
     holder: string,

@@ -67,6 +67,8 @@ export interface ModelGroup {
   due: Later[];
   readonly dead: Map<string, Letter>;
   readonly totals: { -readonly [name in Exclude<keyof GroupTotals, 'accepted'>]: number };
+  /** Whose turn it is, where the route has ordering. */
+  readonly turn: { holder: string | undefined; ends: number; term: number };
 }
 
 interface Key {
@@ -129,6 +131,7 @@ export const newGroup = (spec: GroupSpec): ModelGroup => ({
   totals: { delivered: 0, skipped: 0, unmatched: 0, dead: 0, redriven: 0, discarded: 0, dropped: 0, retries: 0 },
 });
 
+  turn: { holder: undefined, ends: 0, term: 0 },
 export const letterOf = (group: string, { id, entry, at, words }: Letter): DeadLetter => ({
   ...words,
   id,

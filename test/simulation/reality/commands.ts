@@ -1,6 +1,6 @@
 /** What can be asked of a bus, as commands that fast-check strings together. */
 import fc, { type AsyncCommand } from 'fast-check';
-import type { Entry, SettleItem } from '../../../engine/bus/bus.ts';
+import type { Entry, Resting, SettleItem } from '../../../engine/bus/bus.ts';
 import type { DeadLetter } from '../../../engine/core/delivery.ts';
 import { ack, dead, postpone, publication, retry } from '../../contract/exam/room.ts';
 import {
@@ -171,6 +171,35 @@ const settle = (n: number, kind: Kind): Command =>
   });
 
 const promote = (which: number): Command =>
+const ask = (which: number, what: 'hold' | 'give back' | 'elsewhere'): Command =>
+  command(`${what} by ${which % 3}`, async (game) => {
+    const { group, name, real } = at(game.consumers, which);
+    if (what === 'elsewhere') {
+      same(what, game.model.elsewhere(group, name), await real.order.elsewhere());
+    } else if (what === 'hold') {
+      same(what, game.model.hold(group, name, longWait, now()).held, (await real.order.hold(longWait)).held);
+    } else {
+      game.model.giveBack(group, name);
+      await real.order.giveBack();
+    }
+  });
+
+/** What rests must be the same, and what is called back of it too; a read finds it. */
+const recall = (which: number, count: number): Command =>
+  command(`recall ${count} by ${which % 3}`, async (game) => {
+    const { group, real } = at(game.consumers, which);
+    const paper = game.model.resting(group);
+    const rests: Resting[] = [];
+    for await (const some of real.order.resting()) rests.push(...some);
+    const tell = (all: readonly Resting[]): unknown =>
+      all.map(({ body, state, dueAt }) => [idOf({ body }), state?.attempt, dueAt === undefined]).sort();
+    same('resting', tell(paper), tell(rests));
+    const byId = (all: readonly Resting[]): readonly Resting[] =>
+      all.toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1)).slice(0, count);
+    game.model.recall(group, byId(paper), now());
+    await real.order.recall(byId(rests));
+  });
+
   command(`promote by ${which % 3}`, async (game) => {
     const consumer = at(game.consumers, which);
     same('promote', game.model.promote(consumer.group, 1_000, now()), await consumer.real.promote(1_000));
@@ -236,3 +265,5 @@ export const commands = fc.commands(
   ],
   { maxCommands: 60, size: '+1' },
 );
+    ...(['hold', 'give back', 'elsewhere'] as const).map((what) => n.map((which) => ask(which, what))),
+    fc.tuple(n, fc.nat({ max: 4 })).map(([which, count]) => recall(which, count)),
