@@ -17,6 +17,8 @@ import type { GroupOrder } from './order.ts';
 
 export type { GroupOrder, Resting, Turn } from './order.ts';
 
+// ── publish ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
 export interface Publication {
   readonly type: string;
   readonly event: StoredEvent;
@@ -188,12 +190,12 @@ export interface Group {
    */
   countStart(entry: Entry): Promise<number | undefined>;
   stats(): Promise<GroupStats>;
+  /** For routes with ordering. */
+  readonly order: GroupOrder;
   /** Ends this process's part in the group: entries still pending here are handed back. The group stays. */
   close(): Promise<void>;
 }
 
-  /** For routes with ordering. */
-  readonly order: GroupOrder;
 // ── breakers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A breaker's shared state. `version` counts every change; 0: nothing stored yet. */

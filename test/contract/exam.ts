@@ -10,6 +10,7 @@ import { leaseScenarios } from './exam/lease.ts';
 import { positionScenarios } from './exam/positions.ts';
 import { limitScenarios } from './exam/limits.ts';
 import { orderScenarios } from './exam/order.ts';
+import { positionScenarios } from './exam/positions.ts';
 import { publishScenarios } from './exam/publish.ts';
 import { readScenarios } from './exam/read.ts';
 import { retryScenarios } from './exam/retry.ts';

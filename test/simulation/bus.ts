@@ -128,27 +128,27 @@ export class SimulatedBus implements Bus {
 
 class SimulatedGroup implements Group {
   readonly name: string;
+  readonly order: GroupOrder;
   readonly #spec: GroupSpec;
   readonly #consumer: string;
   readonly #host: Host;
-  readonly order: GroupOrder;
   readonly #network: Network;
   readonly #ledger: Ledger;
   #closed = false;
+  /** The answer to a read was lost. */
+  #gap = false;
 
   constructor(spec: GroupSpec, consumer: string, host: Host, network: Network, ledger: Ledger) {
     this.name = spec.group;
-  /** The answer to a read was lost. */
-  #gap = false;
     this.#spec = spec;
     this.#consumer = consumer;
     this.#host = host;
     this.#network = network;
     this.#ledger = ledger;
+    this.order = this.#orderOf();
   }
 
   read(limit: number, signal: AbortSignal): Promise<readonly Entry[]> {
-    this.order = this.#orderOf();
     if (this.#closed) return Promise.reject(new EventFlowError('EF5024', `the group ${this.name} was closed`));
     if (signal.aborted) return Promise.resolve([]);
     const { time, store } = this.#network;

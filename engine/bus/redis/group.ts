@@ -28,12 +28,12 @@ export interface GroupDeps extends IntakeDeps {
 
 export class RedisGroup implements Group {
   readonly name: string;
+  readonly storage: string;
+  readonly order: RedisOrder;
   readonly #deps: GroupDeps;
   readonly #intake: Intake;
   readonly #sweep: Sweep;
   #streams: readonly string[] = [];
-  readonly storage: string;
-  readonly order: RedisOrder;
   #sources: readonly Source[] = [];
   #closed = false;
 
@@ -42,16 +42,16 @@ export class RedisGroup implements Group {
     this.#deps = deps;
     this.#intake = new Intake(deps);
     this.#sweep = new Sweep(deps);
+    this.order = new RedisOrder({
+      ...{ holder: deps, keys: deps.keys, intake: this.#intake, sweep: this.#sweep },
+      sources: () => this.#sources,
+    });
   }
 
   /** From now on these are read. Streams are only ever added. */
   setStreams(streams: readonly string[]): void {
     if (streams.length === this.#streams.length) return;
-    this.order = new RedisOrder({
-      ...{ holder: deps, keys: deps.keys, intake: this.#intake, sweep: this.#sweep },
-      sources: () => this.#sources,
-    });
-    const { keys, name } = this.#deps;
+    const { keys, name, dueOnly } = this.#deps;
     const source = (stream: string, due: boolean): Source => ({
       stream,
       key: due ? keys.route(stream, name).due : keys.stream(stream).events,

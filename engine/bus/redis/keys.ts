@@ -46,14 +46,14 @@ export class Keys {
     return `${this.#prefix}:groups`;
   }
 
+  /** HASH: engine → its last sign of life and the groups it has, in JSON. */
+  get engines(): string {
+    return `${this.#prefix}:engines`;
+  }
+
   /** HASH: breaker key → `version:state`. */
   get breakers(): string {
     return `${this.#prefix}:breakers`;
-  }
-
-  /** SET of the streams that a group has joined. */
-  joined(group: string): string {
-    return `${this.#prefix}:groups:${group}`;
   }
 
   /** HASH: whose turn it is on a route with ordering, until when, and the number of it. */
@@ -64,6 +64,11 @@ export class Keys {
   /** HASH: `s` → the permits of one rate limit, see lua/permits.lua. */
   permits(limit: string): string {
     return `${this.#prefix}:permits:${limit}`;
+  }
+
+  /** SET of the streams that a group has joined. */
+  joined(group: string): string {
+    return `${this.#prefix}:groups:${group}`;
   }
 
   stream(stream: string): StreamKeys {

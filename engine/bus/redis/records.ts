@@ -5,6 +5,7 @@
 import type { DeadLetter, DeliveryState, LastWords } from '../../core/delivery.ts';
 
 import type { Resting } from '../order.ts';
+
 /** What a due entry says about its delivery, in JSON. */
 export interface DueState extends DeliveryState {
   readonly origin: string;
@@ -48,6 +49,7 @@ export function restingOf(stream: string, record: string, dueAt: number): Restin
   return { stream, origin, publishedAt, body, meta, state, dueAt: postponed ? undefined : dueAt };
 }
 
+export function deadRecord(delivery: Delivered, words: LastWords): string {
   const { origin, publishedAt, meta, body } = delivery;
   return `${JSON.stringify({ ...words, origin, publishedAt, ...withMeta(meta) } satisfies LetterHead)}\n${body}`;
 }

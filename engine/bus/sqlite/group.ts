@@ -22,12 +22,12 @@ export interface GroupParts {
 
 export class SqliteGroup implements Group {
   readonly name: string;
+  readonly storage: string;
+  readonly order: SqliteOrder;
   readonly #parts: GroupParts;
   readonly #reader: Reader;
   readonly #settler: Settler;
   readonly #leases: Leases;
-  readonly storage: string;
-  readonly order: SqliteOrder;
   #closed: Promise<void> | undefined;
 
   constructor(parts: GroupParts) {
@@ -37,12 +37,12 @@ export class SqliteGroup implements Group {
     this.#reader = new Reader(database, commits, state, group, this);
     this.#settler = new Settler({ ...parts, holder: this });
     this.#leases = new Leases(database, commits, state, group, this);
+    this.order = new SqliteOrder({ database, commits, group, leases: this.#leases, holder: this });
   }
 
   async read(limit: number, signal: AbortSignal): Promise<readonly Entry[]> {
     this.#parts.commits.assertOpen();
-    return this.#reader.read(limit, signal);
-    this.order = new SqliteOrder({ database, commits, group, leases: this.#leases, holder: this });
+    return this.#parts.dueOnly ? this.#reader.readDue(limit) : this.#reader.read(limit, signal);
   }
 
   async settle(items: readonly SettleItem[], journal: string | undefined): Promise<readonly SettleResult[]> {

@@ -20,6 +20,7 @@ import type { Bug } from './bugs.ts';
 import { countStart, handOut, Leases } from './leases.ts';
 import { Settling } from './settling.ts';
 import * as order from './order.ts';
+import { Settling } from './settling.ts';
 import {
   type Later,
   laterId,

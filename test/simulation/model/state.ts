@@ -128,10 +128,10 @@ export const newGroup = (spec: GroupSpec): ModelGroup => ({
   retrying: new Map(),
   due: [],
   dead: new Map(),
+  turn: { holder: undefined, ends: 0, term: 0 },
   totals: { delivered: 0, skipped: 0, unmatched: 0, dead: 0, redriven: 0, discarded: 0, dropped: 0, retries: 0 },
 });
 
-  turn: { holder: undefined, ends: 0, term: 0 },
 export const letterOf = (group: string, { id, entry, at, words }: Letter): DeadLetter => ({
   ...words,
   id,

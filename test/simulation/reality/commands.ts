@@ -200,6 +200,7 @@ const recall = (which: number, count: number): Command =>
     await real.order.recall(byId(rests));
   });
 
+const promote = (which: number): Command =>
   command(`promote by ${which % 3}`, async (game) => {
     const consumer = at(game.consumers, which);
     same('promote', game.model.promote(consumer.group, 1_000, now()), await consumer.real.promote(1_000));
@@ -256,6 +257,8 @@ export const commands = fc.commands(
     ),
     ...(['ack', 'retry now', 'dead'] as const).map((kind) => n.map((which) => settle(which, kind))),
     n.map(promote),
+    ...(['hold', 'give back', 'elsewhere'] as const).map((what) => n.map((which) => ask(which, what))),
+    fc.tuple(n, fc.nat({ max: 4 })).map(([which, count]) => recall(which, count)),
     fc
       .tuple(fc.constantFrom('look' as const, 'redrive' as const, 'discard' as const), n)
       .map(([what, which]) => letters(what, which)),
@@ -265,5 +268,3 @@ export const commands = fc.commands(
   ],
   { maxCommands: 60, size: '+1' },
 );
-    ...(['hold', 'give back', 'elsewhere'] as const).map((what) => n.map((which) => ask(which, what))),
-    fc.tuple(n, fc.nat({ max: 4 })).map(([which, count]) => recall(which, count)),
