@@ -12,10 +12,16 @@ export interface Reading {
   /** Absolute. */
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** References without a value stand for themselves: what is compared need not run. */
+  readonly offline: boolean;
   /** Reads an absolute path, once per load. */
   file(path: string): FileContent;
+  /** The same for what `${file:…}` names: its text is never shown. */
+  secretFile(path: string): FileContent;
   /** Every path that was asked for, whether it could be read or not; absolute. */
   readonly touched: () => readonly string[];
+  /** Those that are no secret files. */
+  readonly shown: () => readonly string[];
   /** How diagnostics name a path: relative to `cwd` where it is inside. */
   name(path: string): string;
 }
@@ -51,20 +57,55 @@ function readOnce(path: string): FileContent {
   }
 }
 
-export function openReading(cwd: string, env: Readonly<Record<string, string | undefined>>): Reading {
+/** How a load differs from one that is going to run. */
+export interface ReadingOptions {
+  /** References without a value stand for themselves [they are errors]. */
+  readonly offline?: boolean;
+  /** Texts by absolute path, in place of the disk: nothing else is read, except secret files. */
+  readonly posted?: ReadonlyMap<string, string>;
+  /** The secret files that may be read, absolute [any]. */
+  readonly secretFiles?: ReadonlySet<string>;
+}
+
+function postedContent(posted: ReadonlyMap<string, string>, path: string): FileContent {
+  const text = posted.get(path);
+  if (text === undefined) return { ok: false, problem: 'missing', reason: 'it was not sent along' };
+  const bytes = Buffer.from(text);
+  if (bytes.length > largestFile) return { ok: false, problem: 'too_large', reason: `${bytes.length} bytes` };
+  return { ok: true, bytes };
+}
+
+export function openReading(
+  cwd: string,
+  env: Readonly<Record<string, string | undefined>>,
+  { offline = false, posted, secretFiles }: ReadingOptions = {},
+): Reading {
   const root = resolve(cwd);
   const read = new Map<string, FileContent>();
+  const shown = new Set<string>();
+  const once = (path: string, open: (path: string) => FileContent): FileContent => {
+    const known = read.get(path);
+    if (known !== undefined) return known;
+    const content = open(path);
+    read.set(path, content);
+    return content;
+  };
   return {
     cwd: root,
     env,
+    offline,
     file(path) {
-      const known = read.get(path);
-      if (known !== undefined) return known;
-      const content = readOnce(path);
-      read.set(path, content);
-      return content;
+      shown.add(path);
+      return posted === undefined ? once(path, readOnce) : postedContent(posted, path);
     },
-    touched: () => [...read.keys()],
+    secretFile(path) {
+      if (secretFiles?.has(path) === false) {
+        return { ok: false, problem: 'unreadable', reason: 'what runs does not read it' };
+      }
+      return once(path, readOnce);
+    },
+    touched: () => [...new Set([...shown, ...read.keys()])],
+    shown: () => [...shown],
     name(path) {
       const inside = relative(root, path);
       const shown = inside.startsWith('..') || inside === '' ? path : inside;
