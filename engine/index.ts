@@ -10,5 +10,11 @@ export type { EventEnvelope } from './event.ts';
 export { localOperations } from './operations/local.ts';
 export type * from './operations/operations.ts';
 export { remoteOperations } from './operations/remote.ts';
-export { createPublisher, type OutgoingEvent, type Publisher, type PublishReceipt } from './publisher.ts';
+export {
+  createPublisher,
+  type OutgoingEvent,
+  type OutgoingEventOf,
+  type Publisher,
+  type PublishReceipt,
+} from './publisher.ts';
 export { version } from './version.ts';

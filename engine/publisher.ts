@@ -40,6 +40,14 @@ export interface OutgoingEvent {
   readonly [extension: string]: unknown;
 }
 
+/** An event whose data is what `Types` says of its type: of any type, unless `eventflow schema --types` made `Types`. */
+export type OutgoingEventOf<Types> = string extends keyof Types
+  ? OutgoingEvent
+  : { [T in keyof Types & string]: OutgoingEvent & DataOf<T, Types[T]> }[keyof Types & string];
+
+/** Data that may be anything may be left out too. */
+type DataOf<Type, Data> = unknown extends Data ? { readonly type: Type } : { readonly type: Type; readonly data: Data };
+
 export interface PublishOptions {
   /** Instead of (source, id). With several events, each gets the key and its index. */
   readonly idempotencyKey?: string;
@@ -53,24 +61,25 @@ export interface PublishReceipt {
   readonly warnings: readonly string[];
 }
 
-export interface Publisher {
+/** `Types`: data by event type. */
+export interface Publisher<Types = Record<string, unknown>> {
   /**
    * Resolves when the event is stored as durably as the bus promises. A store that does not answer is asked again, with
    * the same id, until the deadline. Throws `IngestFault` (an `EventFlowError`): `word` says what was wrong.
    */
-  publish(event: OutgoingEvent, options?: PublishOptions): Promise<PublishReceipt>;
+  publish(event: OutgoingEventOf<Types>, options?: PublishOptions): Promise<PublishReceipt>;
   /**
    * The same for several events: receipts in order. Nothing is published when one of them is invalid. When a later
    * check refuses one (a conflict), the others are published all the same and the promise rejects; repeating is safe
    * for events with ids of their own.
    */
-  publish(events: readonly OutgoingEvent[], options?: PublishOptions): Promise<readonly PublishReceipt[]>;
+  publish(events: readonly OutgoingEventOf<Types>[], options?: PublishOptions): Promise<readonly PublishReceipt[]>;
   /** Waits for what is under way. Afterwards `publish` throws. */
   close(): Promise<void>;
 }
 
 /** A publisher on a bus of this process. The listeners of the engine use the same one. */
-export interface BusPublisher extends Publisher {
+export interface BusPublisher<Types = Record<string, unknown>> extends Publisher<Types> {
   /** Stores what is already prepared, with others of the same moment; one attempt. Rejects with `IngestFault`. */
   submit(events: readonly Prepared[]): Promise<readonly PublishResult[]>;
 }
@@ -94,11 +103,14 @@ export interface PublisherOptions {
 
 type Target = { readonly bus: Pick<Bus, 'publish'> } | { readonly url: string };
 
-export function createPublisher(
+export function createPublisher<Types = Record<string, unknown>>(
   target: { readonly bus: Pick<Bus, 'publish'> },
   options?: PublisherOptions,
-): BusPublisher;
-export function createPublisher(target: { readonly url: string }, options?: PublisherOptions): Publisher;
+): BusPublisher<Types>;
+export function createPublisher<Types = Record<string, unknown>>(
+  target: { readonly url: string },
+  options?: PublisherOptions,
+): Publisher<Types>;
 export function createPublisher(target: Target, options: PublisherOptions = {}): Publisher {
   if ('bus' in target) {
     const gatherer = new Gatherer<Prepared, PublishResult>((items) => target.bus.publish(items), options);

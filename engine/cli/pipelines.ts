@@ -19,12 +19,15 @@ export async function loadPipelines(settings: Settings) {
   return loadGeneration({ paths: settings.pipelines, catalog, env: process.env, cwd: process.cwd() });
 }
 
-/** The compiled pipelines; throws a `Failure` with every problem when there is one. */
-export async function expectGeneration(settings: Settings): Promise<Generation> {
+/** The pipelines as they were loaded; throws a `Failure` with every problem when there is one. */
+export async function expectPipelines(settings: Settings) {
   const loaded = await loadPipelines(settings);
-  if (loaded.ok) return loaded.generation;
+  if (loaded.ok) return loaded;
   throw new Failure(exit.config, `the pipelines are wrong\n\n${formatAll(loaded.diagnostics, loaded.sources)}`);
 }
+
+export const expectGeneration = async (settings: Settings): Promise<Generation> =>
+  (await expectPipelines(settings)).generation;
 
 export interface Findings {
   /** In the order of the files. */

@@ -11,6 +11,7 @@ const readOwn = (name: string): Schema =>
 
 export const readPipelineSchema = (): JsonSchema => readOwn('pipeline');
 export const readSettingsSchema = (): JsonSchema => readOwn('settings');
+export const readTestSchema = (): JsonSchema => readOwn('test');
 
 /** A schema that becomes part of another: what it says about itself now stands further down. */
 function rebase(value: unknown, base: string): unknown {
@@ -59,12 +60,26 @@ export function composeOptions(catalog: PluginCatalog): JsonSchema {
   return schema;
 }
 
+const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+
+/** The short names are what editors offer and name in errors; the full ones, which always work, are accepted in silence. */
+function nameOfHandler(known: readonly Known[]): Schema {
+  const handlers = known.map(({ names: [name = '', full], manifest }) => ({ name, full, manifest }));
+  const texts = handlers.map(({ manifest: { title, description } }) => `${title}: ${description}`);
+  const full = handlers.flatMap((handler) => handler.full ?? []);
+  const names = { enum: handlers.map(({ name }) => name), enumDescriptions: texts };
+  if (full.length === 0) return names;
+  return { anyOf: [names, { type: 'string', pattern: `^(?:${full.map(escaped).join('|')})$` }] };
+}
+
 /** For editors and `eventflow schema`: knows the names of the handlers, and the options of each. */
 export function composeSchema(catalog: PluginCatalog): JsonSchema {
   const schema = composeOptions(catalog) as Schema & { $defs: { route: { properties: Record<string, Schema> } } };
   const known = knownHandlers(catalog);
+  if (known.length === 0) return schema;
   const route = schema.$defs.route;
-  route.properties['handler'] = { ...route.properties['handler'], enum: known.flatMap(({ names }) => names) };
+  const { title, description } = route.properties['handler'] as Schema;
+  route.properties['handler'] = { title, description, ...nameOfHandler(known) };
   const needy = known.filter(
     ({ manifest }) => Array.isArray(manifest.schema['required']) && manifest.schema['required'].length > 0,
   );
@@ -79,6 +94,5 @@ export function composeSchema(catalog: PluginCatalog): JsonSchema {
   };
   const { allOf = [] } = route as { allOf?: unknown[] };
   if (needy.length > 0) Object.assign(route, { allOf: [...allOf, mustHave] });
-  if (known.length === 0) delete route.properties['handler']['enum'];
   return schema;
 }

@@ -14,6 +14,7 @@ export interface DeclaredType {
   readonly rule: EventTypeRule;
   /** The same for declarations that mean the same. */
   readonly fingerprint: string;
+  readonly schema?: JsonSchema;
 }
 
 const typeName = (value: unknown): string => {
@@ -40,9 +41,10 @@ const checker =
     return errors.length === 0 ? [] : faultTexts(errors);
   };
 
-function compile(text: string): Validate | string {
+function compile(text: string): { readonly schema: JsonSchema; readonly validate: Validate } | string {
   try {
-    return validatorFor(JSON.parse(text) as JsonSchema);
+    const schema = JSON.parse(text) as JsonSchema;
+    return { schema, validate: validatorFor(schema) };
   } catch (error) {
     return (error as Error).message;
   }
@@ -59,7 +61,8 @@ function declare(file: OpenFile, type: string, declared: EventType, reading: Rea
   if (typeof compiled === 'string') {
     return atValue(file, path, 'EF2016', `expected a JSON Schema (2020-12), got: ${compiled}`);
   }
-  return { rule: { type, check: checker(compiled), onInvalid }, fingerprint: `${onInvalid} ${hash('sha256', text)}` };
+  const rule = { type, check: checker(compiled.validate), onInvalid };
+  return { rule, fingerprint: `${onInvalid} ${hash('sha256', text)}`, schema: compiled.schema };
 }
 
 /** The declarations of all files; each type once. */

@@ -14,7 +14,7 @@ import { atValue, type OpenedFile, type OpenFile, openPipelineFile } from './pip
 import { resolvePolicies } from './policies.ts';
 import { openReading, type Reading } from './reading.ts';
 import { checkRenames } from './renames.ts';
-import { validatorFor } from './validator.ts';
+import { type JsonSchema, validatorFor } from './validator.ts';
 
 export interface LoadRequest {
   /** Files, folders and globs; relative to `cwd`. */
@@ -40,6 +40,8 @@ export type LoadResult =
       readonly warnings: readonly Diagnostic[];
       /** The values of all secrets in clear, so that they can be kept out of logs; each once. */
       readonly secrets: readonly string[];
+      /** What the data of each declared event type has to fit; undefined: nothing. */
+      readonly eventSchemas: ReadonlyMap<string, JsonSchema | undefined>;
     })
   | (Loaded & { readonly ok: false; readonly diagnostics: readonly Diagnostic[] });
 
@@ -118,5 +120,6 @@ export async function loadGeneration(request: LoadRequest): Promise<LoadResult> 
   if (hasErrors(diagnostics)) return { ok: false, diagnostics, files: reading.touched(), sources };
   const generation = compileGeneration(plans, eventTypes.types, request.catalog, reading);
   const secrets = [...new Set(opened.files.flatMap((file) => file.secrets))];
-  return { ok: true, generation, warnings: diagnostics, secrets, files: reading.touched(), sources };
+  const eventSchemas = new Map([...eventTypes.types].map(([type, { schema }]) => [type, schema] as const));
+  return { ok: true, generation, warnings: diagnostics, secrets, eventSchemas, files: reading.touched(), sources };
 }
