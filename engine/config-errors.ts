@@ -75,6 +75,18 @@ export const configErrors = {
     title: 'no pipeline files',
     help: 'The folder or pattern matches no `.yaml` file. This is an error and not "no routes", because a folder that was emptied or unmounted by accident must not stop what it ran.',
   },
+  EF1017: {
+    title: 'the file takes too long to read',
+    help: 'Parsing is given 10 s and 256 MB of memory in a thread of its own. No file that a person writes comes near; long runs of brackets, colons or anchors do.',
+  },
+  EF1018: {
+    title: 'references that stand for too much',
+    help: 'One value holds at most 1,000 references, and all values of a file at most 1 MiB once they are filled in.',
+  },
+  EF1019: {
+    title: 'more problems than are shown',
+    help: 'Of each file the first 100 problems are shown. Correct some of them, often one explains many, and check again.',
+  },
   EF2001: {
     title: 'unknown field',
     help: 'The field does not exist at this place: misspelt, or indented to the wrong level. Fields that start with `x-` are free for anchors.',
@@ -156,6 +168,14 @@ export const configErrors = {
   EF2023: {
     title: 'a referenced file cannot be read',
     help: 'The option names a file. Paths start at the folder of the pipeline file.',
+  },
+  EF2030: {
+    title: 'not a CEL expression',
+    help: 'Expressions are written in CEL (Common Expression Language, cel.dev): `event.data.total >= 100 && event.data.country in ["DE", "FR"]`. The place is where the reader stopped.',
+  },
+  EF2031: {
+    title: 'an expression that cannot work',
+    help: 'It is well-formed, but names something that does not exist, calculates with types that do not go together, comes to the wrong type, or is too long. What an expression sees is `event`: `id`, `source`, `type`, `time`, `subject`, `data`, `correlationid`, `traceparent` and the extensions.',
   },
   EF2040: {
     title: 'previousId names a route that is still there',

@@ -7,7 +7,8 @@ import { type Import, importsOf, textOf, typescript } from './sources.ts';
 /** What each room may import of ours: rooms, or files of a room. A room may always import itself. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
   'config-errors.ts': [],
-  'errors.ts': ['config-errors.ts'],
+  'test-errors.ts': ['config-errors.ts'],
+  'errors.ts': ['config-errors.ts', 'test-errors.ts'],
   'version.ts': [],
   'event.ts': ['errors.ts'],
   'plugin.ts': ['event.ts'],
@@ -48,6 +49,7 @@ const owned: readonly (readonly [string, RegExp])[] = [
   ['fastify', /^engine\/http\//],
   ['liquidjs', /^engine\/plugins\//],
   ['chokidar', /^engine\/config\//],
+  ['@marcbachmann/cel-js', /^engine\/config\/cel\.ts$/],
   ['ajv', /^engine\/(config|testing)\//],
   ['commander', /^engine\/cli\//],
 ];
