@@ -55,7 +55,7 @@ const cells = (row: Row): readonly string[] => [
   within(row.p95, row.p95Bound),
 ];
 
-const widths = [11, 11, 8, 14, 18, 18, 14];
+const widths = [11, 11, 8, 17, 18, 18, 15];
 const line = (lead: string, rest: readonly string[]): string =>
   lead + rest.map((cell, at) => cell.padStart(widths[at] ?? 0)).join('');
 const lead = (fault: string, what: string, mode: string): string =>
