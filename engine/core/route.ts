@@ -74,6 +74,8 @@ export interface Route {
   readonly options: Readonly<Record<string, unknown>>;
   /** JSON pointers (without the first slash) of the options that are never shown. */
   readonly secretOptions?: readonly string[];
+  /** Of the plugin's package. */
+  readonly pluginVersion?: string;
   /** SHA-256 of the files that options name, by the option's pointer. */
   readonly contents?: Readonly<Record<string, string>>;
   readonly timeout: number;
@@ -95,6 +97,8 @@ export interface EventTypeRule {
   /** Compiled check of `data`; returns the faults, empty when it fits. Undefined: any data. */
   readonly check: ((data: unknown) => readonly string[]) | undefined;
   readonly onInvalid: 'reject' | 'deadLetter' | 'warn';
+  /** SHA-256 of the schema's text. */
+  readonly schemaHash?: string;
 }
 
 export interface Pipeline {
