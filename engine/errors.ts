@@ -6,9 +6,11 @@
  */
 
 import { type CatalogueEntry, configErrors } from './config-errors.ts';
+import { testErrors } from './test-errors.ts';
 
 export const catalogue = {
   ...configErrors,
+  ...testErrors,
   EF3001: {
     title: 'the plugin is not installed',
     help: 'It is listed under `plugins:`, but there is no such package where eventflow.yaml is. Install it there with npm.',

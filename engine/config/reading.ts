@@ -61,6 +61,8 @@ function readOnce(path: string): FileContent {
 export interface ReadingOptions {
   /** References without a value stand for themselves [they are errors]. */
   readonly offline?: boolean;
+  /** Texts by absolute path that win over the disk [none]. */
+  readonly replaced?: ReadonlyMap<string, string>;
   /** Texts by absolute path, in place of the disk: nothing else is read, except secret files. */
   readonly posted?: ReadonlyMap<string, string>;
   /** The secret files that may be read, absolute [any]. */
@@ -78,7 +80,7 @@ function postedContent(posted: ReadonlyMap<string, string>, path: string): FileC
 export function openReading(
   cwd: string,
   env: Readonly<Record<string, string | undefined>>,
-  { offline = false, posted, secretFiles }: ReadingOptions = {},
+  { offline = false, replaced, posted, secretFiles }: ReadingOptions = {},
 ): Reading {
   const root = resolve(cwd);
   const read = new Map<string, FileContent>();
@@ -86,7 +88,7 @@ export function openReading(
   const once = (path: string, open: (path: string) => FileContent): FileContent => {
     const known = read.get(path);
     if (known !== undefined) return known;
-    const content = open(path);
+    const content = replaced?.has(path) === true ? postedContent(replaced, path) : open(path);
     read.set(path, content);
     return content;
   };

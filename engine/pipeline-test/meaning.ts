@@ -1,0 +1,108 @@
+/** What a test says that is fine word by word and makes no sense. */
+import { resolve } from 'node:path';
+import type { Diagnostic, PathStep } from '../config/diagnostic.ts';
+import { checkPatterns } from './compare.ts';
+import { planEvents, readEventFile } from './events.ts';
+import type { Expect, Test } from './test-file.generated.ts';
+import { atKey, atValue, type OpenTestFile } from './test-file.ts';
+import { formatTime, parseTime } from './words.ts';
+
+/** Reports and filters name tests by their names. */
+function repeatedNames(file: OpenTestFile): Diagnostic[] {
+  const names = file.valid.tests.map(({ name }) => name);
+  return names.flatMap((name, index) =>
+    names.indexOf(name) === index
+      ? []
+      : [atValue(file, ['tests', index, 'name'], 'EF2104', `expected a name of its own, got ${JSON.stringify(name)}`)],
+  );
+}
+
+function eventFiles(file: OpenTestFile, test: Test, path: readonly PathStep[]): Diagnostic[] {
+  return test.events.flatMap((event, index) => {
+    const read = event.file === undefined ? {} : readEventFile(resolve(file.folder, event.file));
+    if (typeof read !== 'string') return [];
+    const message = `expected a JSON file with an event, got: ${read}`;
+    return [atValue(file, [...path, 'events', index, 'file'], 'EF2105', message)];
+  });
+}
+
+function eventIds(file: OpenTestFile, test: Test, path: readonly PathStep[]): Diagnostic[] {
+  const seen = new Set<string>();
+  return planEvents(test.events, file.folder).flatMap(({ id, envelope, index }) => {
+    const key = JSON.stringify([envelope['source'], id]);
+    const isFirst = !seen.has(key);
+    seen.add(key);
+    if (isFirst) return [];
+    const own = test.events[index]?.id === undefined ? [] : ['id'];
+    const message = `expected an id of its own for each event, got ${JSON.stringify(id)} again`;
+    const help = 'the store takes a second event of the same id and source for a repeat of the first';
+    return [atValue(file, [...path, 'events', index, ...own], 'EF2104', message, { help, severity: 'warning' })];
+  });
+}
+
+function timesInOrder(file: OpenTestFile, test: Test, path: readonly PathStep[]): Diagnostic[] {
+  let last = 0;
+  return test.events.flatMap((event, index) => {
+    if (event.at === undefined) return [];
+    const at = parseTime(event.at);
+    const before = last;
+    last = Math.max(last, at);
+    if (at >= before) return [];
+    const message = `expected the events in the order of time, got ${formatTime(at)} after ${formatTime(before)}`;
+    return [atValue(file, [...path, 'events', index, 'at'], 'EF2106', message)];
+  });
+}
+
+function lateChecks(file: OpenTestFile, test: Test, path: readonly PathStep[]): Diagnostic[] {
+  const { until, checks = [] } = test;
+  if (until === undefined) return [];
+  return checks.flatMap(({ at }, index) =>
+    parseTime(at) <= parseTime(until)
+      ? []
+      : [atValue(file, [...path, 'checks', index, 'at'], 'EF2106', `expected a moment up to ${until}, got ${at}`)],
+  );
+}
+
+/** `...` stands for what follows, so nothing follows it. */
+function unendedLists(file: OpenTestFile, { attempts = {} }: Expect, path: readonly PathStep[]): Diagnostic[] {
+  const lists = Object.entries(attempts).flatMap(([route, value]): [PathStep[], readonly string[]][] => {
+    const at = [...path, 'attempts', route];
+    if (Array.isArray(value)) return [[at, value]];
+    if (typeof value === 'number') return [];
+    return Object.entries(value).flatMap(([event, inner]): [PathStep[], readonly string[]][] =>
+      Array.isArray(inner) ? [[[...at, event], inner]] : [],
+    );
+  });
+  return lists.flatMap(([at, times]) => {
+    const more = times.indexOf('...');
+    if (more === -1 || more === times.length - 1) return [];
+    return [atValue(file, [...at, more], 'EF2106', 'expected ... at the end of the list, got it before the end')];
+  });
+}
+
+function checkExpect(file: OpenTestFile, expect: Expect, path: readonly PathStep[]): Diagnostic[] {
+  const patterns = checkPatterns(expect.options ?? {}, [...path, 'options']);
+  return [
+    ...unendedLists(file, expect, path),
+    ...patterns.map(({ path: at, message }) => atKey(file, at, 'EF2107', message)),
+  ];
+}
+
+/** Everything about one file that needs no pipeline. */
+export function checkMeaning(file: OpenTestFile): Diagnostic[] {
+  const tests = file.valid.tests.flatMap((test, index) => {
+    const path: PathStep[] = ['tests', index];
+    const checks = (test.checks ?? []).flatMap(({ expect }, at) =>
+      checkExpect(file, expect, [...path, 'checks', at, 'expect']),
+    );
+    return [
+      ...eventFiles(file, test, path),
+      ...eventIds(file, test, path),
+      ...timesInOrder(file, test, path),
+      ...lateChecks(file, test, path),
+      ...checkExpect(file, test.expect, [...path, 'expect']),
+      ...checks,
+    ];
+  });
+  return [...repeatedNames(file), ...tests];
+}

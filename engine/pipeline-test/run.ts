@@ -1,0 +1,267 @@
+/** Runs the tests of one file: pipelines as their environment makes them, each test in a world of its own. */
+import { type Diagnostic, formatDiagnostic, hasErrors, type PathStep, sortDiagnostics } from '../config/diagnostic.ts';
+import { type LoadResult, loadGeneration } from '../config/load.ts';
+import { openReading } from '../config/reading.ts';
+import { nodeAt } from '../config/tree.ts';
+import type { StreamRule } from '../core/match.ts';
+import type { Generation, Route } from '../core/route.ts';
+import type { PluginCatalog } from '../plugins/manifest.ts';
+import { planEvents } from './events.ts';
+import { failuresOf, type Happened } from './expectations.ts';
+import { checkMeaning } from './meaning.ts';
+import { checkTestNames, findRoute } from './names.ts';
+import type { Answers, Test } from './test-file.generated.ts';
+import { atKey, atValue, environmentOf, filesOf, type OpenTestFile, openTestFile } from './test-file.ts';
+import { type Timeline, tellTimeline } from './timeline.ts';
+import { waitingIn } from './verdicts.ts';
+import { formatTime, parseTime } from './words.ts';
+import { type RunRecord, runWorld } from './world.ts';
+
+export interface TestDeps {
+  readonly catalog: PluginCatalog;
+  /** The settings' streams. */
+  readonly streams: readonly StreamRule[];
+  /** File names in messages start here. */
+  readonly cwd: string;
+  /** References in the test files themselves. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Stands in for the seeds of all tests. */
+  readonly seed?: number | undefined;
+  /** Whether a test is wanted [all are]. */
+  readonly wanted?: (name: string) => boolean;
+  readonly onTest?: (result: TestResult) => void;
+}
+
+export interface TestResult {
+  readonly file: string;
+  readonly name: string;
+  /** Where its name stands. */
+  readonly line: number;
+  readonly seed: number | undefined;
+  /** What went wrong; empty: it passed. */
+  readonly failures: readonly Diagnostic[];
+  /** What happened, one line each. */
+  readonly told: readonly string[];
+  /** How long it took, and how much time passed in it, ms. */
+  readonly tookMs: number;
+  readonly passedMs: number;
+}
+
+/** What tests did with a route. */
+export interface RouteUse {
+  readonly group: string;
+  /** Of the pipeline. */
+  readonly file: string;
+  readonly line: number;
+  readonly outcomes: ReadonlySet<Outcome>;
+}
+
+export const outcomes = ['delivered', 'retried', 'dead', 'skipped'] as const;
+export type Outcome = (typeof outcomes)[number];
+
+export interface FileResult {
+  readonly file: string;
+  readonly tests: readonly TestResult[];
+  /** Of the file itself and its pipelines: with an error among them, tests were not run. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** By the names in diagnostics. */
+  readonly sources: ReadonlyMap<string, string>;
+  /** Routes under test, whether an event came to them or not. */
+  readonly routes: readonly RouteUse[];
+  /** Everything that was read, absolute: a change may change the result. */
+  readonly files: readonly string[];
+}
+
+/** The same variables and files make the same pipelines. */
+class Loader {
+  readonly #file: OpenTestFile;
+  readonly #deps: TestDeps;
+  readonly #loaded = new Map<string, Promise<LoadResult>>();
+
+  constructor(file: OpenTestFile, deps: TestDeps) {
+    this.#file = file;
+    this.#deps = deps;
+  }
+
+  load(test: Test): Promise<LoadResult> {
+    const env = environmentOf(this.#file, test);
+    const replaced = filesOf(this.#file, test);
+    const key = JSON.stringify([env, [...replaced]]);
+    const { catalog, cwd } = this.#deps;
+    const request = { paths: this.#file.pipelines, catalog, env, cwd, reading: { replaced } };
+    const loading = this.#loaded.get(key) ?? loadGeneration(request);
+    this.#loaded.set(key, loading);
+    return loading;
+  }
+
+  all(): Promise<LoadResult[]> {
+    return Promise.all(this.#loaded.values());
+  }
+}
+
+const outcomesIn = (timeline: Timeline, group: string): Outcome[] => [
+  ...(timeline.of('settled', group).some(({ status }) => status === 'delivered') ? (['delivered'] as const) : []),
+  ...(timeline.of('settled', group).some(({ status }) => status === 'skipped') ? (['skipped'] as const) : []),
+  ...(timeline.of('retry', group).length > 0 ? (['retried'] as const) : []),
+  ...(timeline.of('dead', group).length > 0 ? (['dead'] as const) : []),
+];
+
+/** Gathers over the tests of a file. */
+class Uses {
+  readonly #uses = new Map<string, RouteUse & { readonly outcomes: Set<Outcome> }>();
+
+  know(generation: Generation): void {
+    for (const { group, position, enabled } of generation.routes.values()) {
+      if (!enabled || this.#uses.has(group)) continue;
+      this.#uses.set(group, { group, file: position.file, line: position.line, outcomes: new Set() });
+    }
+  }
+
+  saw(timeline: Timeline): void {
+    for (const [group, { outcomes: seen }] of this.#uses) {
+      for (const outcome of outcomesIn(timeline, group)) seen.add(outcome);
+    }
+  }
+
+  list(): RouteUse[] {
+    return [...this.#uses.values()];
+  }
+}
+
+function answersOf(test: Test, generation: Generation): Map<string, Answers> {
+  return new Map(
+    Object.entries(test.answers ?? {}).flatMap(([name, answers]): [string, Answers][] => {
+      const choice = findRoute(generation, name);
+      return choice.kind === 'found' ? [[choice.route.group, answers]] : [];
+    }),
+  );
+}
+
+const enabled = ({ routes }: Generation): Route[] => [...routes.values()].filter((route) => route.enabled);
+
+/** A test that says no end has one when everything is settled. */
+function endFailures(test: Test, path: readonly PathStep[], record: RunRecord, happened: Happened, file: OpenTestFile) {
+  if (record.ending === 'settled' || (record.ending === 'time' && test.until !== undefined)) return [];
+  const waiting = enabled(happened.generation).flatMap((route) =>
+    waitingIn(route, happened.events, record.timeline).map((event) => `${route.group} ${event}`),
+  );
+  const shown = waiting.slice(0, 10).join(', ');
+  const when = formatTime(record.endedAt);
+  const message = `expected every delivery to be settled, got ${waiting.length} that wait after ${when}: ${shown}`;
+  const help = 'say with until: how much time passes, and expect what waits then';
+  return [atValue(file, [...path, 'name'], 'EF2110', message, { help })];
+}
+
+function judge(file: OpenTestFile, index: number, record: RunRecord, happened: Happened): Diagnostic[] {
+  const test = file.valid.tests[index] as Test;
+  const path: PathStep[] = ['tests', index];
+  const checks = (test.checks ?? []).flatMap(({ at, expect }, n) => {
+    const timeline = record.timeline.upTo(parseTime(at));
+    return failuresOf(expect, [...path, 'checks', n, 'expect'], { ...happened, timeline }, false);
+  });
+  const failures = [...failuresOf(test.expect, [...path, 'expect'], happened, true), ...checks];
+  return [
+    ...endFailures(test, path, record, happened, file),
+    ...failures.map((failure) => {
+      const atWhole = nodeAt(file.tree, failure.path)?.kind === 'fields';
+      return (atWhole ? atKey : atValue)(file, failure.path, 'EF2110', failure.message);
+    }),
+  ];
+}
+
+async function runOne(
+  file: OpenTestFile,
+  index: number,
+  generation: Generation,
+  secrets: readonly string[],
+  deps: TestDeps,
+  uses: Uses,
+): Promise<TestResult> {
+  const test = file.valid.tests[index] as Test;
+  const events = planEvents(test.events, file.folder);
+  const mask = (text: string): string =>
+    secrets.reduce((masked, secret) => masked.replaceAll(secret, '[secret]'), text);
+  const seed = deps.seed ?? test.seed;
+  const began = performance.now();
+  const record = await runWorld({
+    generation,
+    catalog: deps.catalog,
+    streams: deps.streams,
+    events,
+    answers: answersOf(test, generation),
+    seed,
+    until: test.until === undefined ? undefined : parseTime(test.until),
+    mask,
+  });
+  uses.saw(record.timeline);
+  const failures = judge(file, index, record, { generation, events, timeline: record.timeline });
+  return {
+    file: file.source.file,
+    name: test.name,
+    line: atValue(file, ['tests', index, 'name'], 'EF2110', '').line,
+    seed,
+    failures: sortDiagnostics(failures).map((one) => ({ ...one, message: mask(one.message) })),
+    told: tellTimeline(record.timeline, mask),
+    tookMs: performance.now() - began,
+    passedMs: record.endedAt,
+  };
+}
+
+/** Never rejects because of what stands in a file. */
+export async function runTestFile(path: string, deps: TestDeps): Promise<FileResult> {
+  const reading = openReading(deps.cwd, deps.env);
+  const opened = await openTestFile(path, reading);
+  const { file, source } = opened;
+  const found: Diagnostic[] = [...opened.diagnostics, ...(file === undefined ? [] : checkMeaning(file))];
+  const own = new Map(source === undefined ? [] : [[source.file, source.text]]);
+  if (file === undefined || hasErrors(found)) {
+    return { file: reading.name(path), tests: [], diagnostics: found, sources: own, routes: [], files: [path] };
+  }
+  const loader = new Loader(file, deps);
+  const uses = new Uses();
+  const tests: TestResult[] = [];
+  for (const [index, test] of file.valid.tests.entries()) {
+    const loaded = await loader.load(test);
+    if (loaded.ok) uses.know(loaded.generation);
+    if (deps.wanted?.(test.name) === false) continue;
+    const problems = loaded.ok ? checkTestNames(file, index, loaded.generation) : loaded.diagnostics;
+    found.push(...problems);
+    if (!loaded.ok || hasErrors(problems)) continue;
+    const result = await runOne(file, index, loaded.generation, loaded.secrets, deps, uses);
+    deps.onTest?.(result);
+    tests.push(result);
+  }
+  const loads = await loader.all();
+  return {
+    file: reading.name(path),
+    tests,
+    diagnostics: sortDiagnostics(found),
+    sources: new Map([...loads.flatMap(({ sources }) => [...sources]), ...own]),
+    routes: uses.list(),
+    files: [path, ...loads.flatMap(({ files }) => files)],
+  };
+}
+
+/** Everything that is wrong with a file of tests, without running one. Faults of its pipelines are told with them. */
+export async function checkTestFile(
+  path: string,
+  deps: TestDeps,
+): Promise<Pick<FileResult, 'diagnostics' | 'sources'>> {
+  const opened = await openTestFile(path, openReading(deps.cwd, deps.env));
+  const { file, source } = opened;
+  const sources = new Map(source === undefined ? [] : [[source.file, source.text]]);
+  if (file === undefined) return { diagnostics: opened.diagnostics, sources };
+  const diagnostics = [...opened.diagnostics, ...checkMeaning(file)];
+  const loader = new Loader(file, deps);
+  for (const [index, test] of file.valid.tests.entries()) {
+    const loaded = await loader.load(test);
+    if (loaded.ok) diagnostics.push(...checkTestNames(file, index, loaded.generation));
+  }
+  return { diagnostics: sortDiagnostics(diagnostics), sources };
+}
+
+/** A failure as people read it: the place, and what happened. */
+export function tellFailure(result: TestResult, sources: ReadonlyMap<string, string>): string {
+  const said = result.failures.map((failure) => formatDiagnostic(failure, sources.get(failure.file)));
+  return [...said, ['   what happened:', ...result.told.map((line) => `     ${line}`)].join('\n')].join('\n\n');
+}

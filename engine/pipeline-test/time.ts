@@ -1,0 +1,182 @@
+/**
+ * Time that moves only when nothing is left to do. Whoever runs in it (workers, the embedded bus, scripted handlers) has
+ * its timers here; between two of them every promise that can go on has gone on, so a run is one fixed sequence.
+ *
+ * A running engine polls: each route looks every second for what came due. While nothing has moved for a while, those
+ * looks find nothing, so time leaps over them to the next moment that somebody named: a timer that was set for longer, a
+ * retry that comes due, an event that is published. Days pass in milliseconds.
+ */
+import type { BusTime } from '../bus/bus.ts';
+import type { Timer, Timers } from '../core/timers.ts';
+
+interface Item {
+  at: number;
+  readonly order: number;
+  /** It was set for longer than anybody polls, so somebody means this moment. */
+  readonly named: boolean;
+  act: (() => void) | undefined;
+}
+
+/** Longer than any poll pauses, ms: the reads of the bus wait for 2 s, the loops of a route for up to 1.1 s. */
+const lull = 2_500;
+
+/** What ended a run: nothing is left, its time is over, or more happened than can be right. */
+export type Ending = 'settled' | 'time' | 'endless';
+
+export interface RunLimits {
+  /** ms from the start. */
+  readonly until: number;
+  /** Of things that happen, most of them looks that find nothing. */
+  readonly steps: number;
+  /** Asked when nothing has moved for a while: whether nothing will. */
+  readonly settled: () => Promise<boolean>;
+}
+
+export class VirtualTime {
+  readonly #start: number;
+  #now: number;
+  #heap: Item[] = [];
+  #order = 0;
+  #movedAt: number;
+
+  /** `start`: ms since the epoch. */
+  constructor(start: number) {
+    this.#start = start;
+    this.#now = start;
+    this.#movedAt = start;
+  }
+
+  /** ms from the start. */
+  get elapsed(): number {
+    return this.#now - this.#start;
+  }
+
+  /** ms since the epoch. */
+  readonly clock = (): number => this.#now;
+
+  /** Says that something happened, so that what follows from it is not leapt over. */
+  moved(): void {
+    this.#movedAt = this.#now;
+  }
+
+  after(ms: number, act: () => void): Timer {
+    const item = { at: this.#now + Math.max(0, Math.ceil(ms)), order: this.#order, named: ms > lull, act };
+    this.#order += 1;
+    this.#push(item);
+    return item;
+  }
+
+  readonly timers: Timers = {
+    now: () => this.#now,
+    // Never at once: a loop that pauses for 0 ms would stop time.
+    after: (ms, act) => this.after(Math.max(1, ms), act),
+    cancel: (timer) => {
+      if (timer !== undefined) (timer as Item).act = undefined;
+    },
+    wait: (ms) =>
+      new Promise((resolve) => {
+        this.after(Math.max(1, ms), resolve);
+      }),
+    soon: (act) => void this.after(0, act),
+  };
+
+  /** For the embedded bus: each of its transactions is something that moves. */
+  readonly busTime: BusTime = {
+    ...this.timers,
+    clock: this.clock,
+    soon: (act) => {
+      this.moved();
+      this.after(0, act);
+    },
+  };
+
+  /** Goes on until `promise` has settled; no time passes beyond what it waits for. */
+  async finish<T>(promise: Promise<T>): Promise<T> {
+    let ended = false;
+    const mark = (): void => {
+      ended = true;
+    };
+    promise.then(mark, mark);
+    for (await turn(); !ended && (await this.#step(Number.POSITIVE_INFINITY)); );
+    return promise;
+  }
+
+  async run({ until, steps, settled }: RunLimits): Promise<Ending> {
+    const end = this.#start + until;
+    for (let step = 0; step < steps; step += 1) {
+      if (this.#isQuiet()) {
+        if (await this.finish(settled())) return 'settled';
+        this.#leap(end);
+      }
+      if (await this.#step(end)) continue;
+      this.#now = Math.max(this.#now, end);
+      return 'time';
+    }
+    return 'endless';
+  }
+
+  /** Nothing has moved for a while, and nothing does now. */
+  #isQuiet(): boolean {
+    const next = this.#peek();
+    return this.#now - this.#movedAt > lull && (next === undefined || next.at > this.#now);
+  }
+
+  /** False: nothing happens up to `end`. */
+  async #step(end: number): Promise<boolean> {
+    const next = this.#peek();
+    if (next === undefined || next.at > end) return false;
+    this.#pop();
+    this.#now = next.at;
+    next.act?.();
+    await turn();
+    return true;
+  }
+
+  /** To the next named moment; who polls, polls then. */
+  #leap(end: number): void {
+    const alive = this.#heap.filter(({ act }) => act !== undefined).sort((a, b) => (before(a, b) ? -1 : 1));
+    const target = alive.find(({ named }) => named)?.at ?? end;
+    this.#heap = [];
+    for (const item of alive) {
+      item.at = Math.max(item.at, Math.min(target, end));
+      this.#push(item);
+    }
+  }
+
+  /** The next item that was not cancelled. */
+  #peek(): Item | undefined {
+    while (this.#heap.length > 0 && this.#heap[0]?.act === undefined) this.#pop();
+    return this.#heap[0];
+  }
+
+  #push(item: Item): void {
+    const heap = this.#heap;
+    let at = heap.push(item) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!before(item, heap[parent] as Item)) break;
+      heap[at] = heap[parent] as Item;
+      at = parent;
+    }
+    heap[at] = item;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let at = 0;
+    for (let child = 1; child < heap.length; child = at * 2 + 1) {
+      if (child + 1 < heap.length && before(heap[child + 1] as Item, heap[child] as Item)) child += 1;
+      if (!before(heap[child] as Item, last)) break;
+      heap[at] = heap[child] as Item;
+      at = child;
+    }
+    heap[at] = last;
+  }
+}
+
+const before = (a: Item, b: Item): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
+
+/** Resolves when every promise that can go on has gone on: a turn of the real event loop, in which nothing else is. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,0 +1,138 @@
+/** What happened in a run, as data: what expectations look at, and what people are shown when one is not met. */
+import type { DeadReason } from '../core/delivery.ts';
+import type { Fault } from '../core/outcome.ts';
+import { formatTime } from './words.ts';
+
+interface InRoute {
+  /** The route's group: `<pipeline>.<route>`. */
+  readonly route: string;
+  readonly event: string;
+}
+
+type What =
+  | { readonly kind: 'published'; readonly event: string; readonly type: string }
+  | { readonly kind: 'rejected'; readonly event: string; readonly type: string; readonly why: string }
+  /** As the store said it: the same event was published before. */
+  | { readonly kind: 'repeated'; readonly event: string; readonly type: string }
+  | (InRoute & { readonly kind: 'started'; readonly attempt: number; readonly options: unknown })
+  | (InRoute & {
+      readonly kind: 'ended';
+      readonly attempt: number;
+      readonly outcome: 'delivered' | 'skipped' | 'failed';
+      readonly fault: Fault | undefined;
+    })
+  | (InRoute & { readonly kind: 'retry'; readonly delayMs: number; readonly odds: string })
+  | (InRoute & { readonly kind: 'postponed'; readonly delayMs: number })
+  | (InRoute & { readonly kind: 'settled'; readonly status: 'delivered' | 'skipped' | 'unmatched' })
+  | (InRoute & {
+      readonly kind: 'dead';
+      readonly reason: DeadReason;
+      readonly attempts: number;
+      readonly fault: Fault;
+    })
+  | {
+      readonly kind: 'breaker';
+      readonly route: string;
+      readonly key: string;
+      readonly to: 'closed' | 'open' | 'half_open';
+      readonly why: string;
+    }
+  /** Something that a route noticed and that no test is about. */
+  | { readonly kind: 'noticed'; readonly route: string; readonly what: string };
+
+export type Happening = What & {
+  /** ms from the start. */
+  readonly at: number;
+};
+
+export class Timeline {
+  readonly happenings: readonly Happening[];
+
+  constructor(happenings: readonly Happening[]) {
+    this.happenings = happenings;
+  }
+
+  /** What had happened by then; `at` in ms from the start. */
+  upTo(at: number): Timeline {
+    return new Timeline(this.happenings.filter((one) => one.at <= at));
+  }
+
+  of<Kind extends What['kind']>(kind: Kind, route?: string): readonly Extract<Happening, { kind: Kind }>[] {
+    return this.happenings.filter(
+      (one): one is Extract<Happening, { kind: Kind }> =>
+        one.kind === kind && (route === undefined || ('route' in one && one.route === route)),
+    );
+  }
+}
+
+/** How an attempt ended, in a word or two: `503`, `timeout`, `delivered`. */
+export function endingWords(ended: Extract<Happening, { kind: 'ended' }>): string {
+  const { outcome, fault } = ended;
+  if (fault === undefined) return outcome;
+  if (fault.kind === 'status' && fault.status !== undefined) return String(fault.status);
+  return fault.code === fault.kind
+    ? `${fault.code}: ${fault.message}`
+    : `${fault.kind} ${fault.code}: ${fault.message}`;
+}
+
+function sentence(one: Happening): string | undefined {
+  switch (one.kind) {
+    case 'published':
+      return `${one.type} is published`;
+    case 'rejected':
+      return `${one.type} is rejected: ${one.why}`;
+    case 'repeated':
+      return `${one.type} is a repeat: nothing is stored`;
+    case 'started':
+      return undefined;
+    case 'ended':
+      return `attempt ${one.attempt}: ${endingWords(one)}`;
+    case 'retry':
+      return `retry in ${formatTime(one.delayMs)}${one.odds}`;
+    case 'postponed':
+      return `has to wait ${formatTime(one.delayMs)}`;
+    case 'settled':
+      return one.status === 'unmatched' ? 'is not for this route' : undefined;
+    case 'dead':
+      return `dead letter: ${one.reason}${one.attempts === 0 ? ` (${one.fault.message})` : ''}`;
+    case 'breaker':
+      return `breaker ${one.to}: ${one.why}`;
+    case 'noticed':
+      return one.what;
+  }
+}
+
+/** An attempt that took no time, or has not ended, is told by one line; the others begin with one of their own. */
+function beginnings(happenings: readonly Happening[]): Set<Happening> {
+  const told = new Set<Happening>();
+  for (const one of happenings) {
+    if (one.kind !== 'started') continue;
+    const end = happenings.find(
+      (other) =>
+        other.kind === 'ended' &&
+        other.route === one.route &&
+        other.event === one.event &&
+        other.attempt === one.attempt &&
+        other.at >= one.at,
+    );
+    if (end === undefined || end.at > one.at) told.add(one);
+  }
+  return told;
+}
+
+/** One line each: time, event, route, what happened. `mask` takes secrets out. */
+export function tellTimeline({ happenings }: Timeline, mask: (text: string) => string): string[] {
+  const begun = beginnings(happenings);
+  const rows = happenings.flatMap((one) => {
+    const said = one.kind === 'started' && begun.has(one) ? `attempt ${one.attempt} begins` : sentence(one);
+    if (said === undefined) return [];
+    const event = 'event' in one ? one.event : '';
+    return [[formatTime(one.at), event, 'route' in one ? one.route : '', mask(said)] as const];
+  });
+  const widths = [0, 1, 2].map((column) => Math.max(0, ...rows.map((row) => row[column as 0].length)));
+  return rows.map(([at, event, route, said]) =>
+    [at.padStart(widths[0] ?? 0), event.padEnd(widths[1] ?? 0), route.padEnd(widths[2] ?? 0), said]
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,43 @@
+/** Whether a route took an event, and what became of it. */
+import { matchAny } from '../core/match.ts';
+import type { Route } from '../core/route.ts';
+import type { PlannedEvent } from './events.ts';
+import type { Timeline } from './timeline.ts';
+
+export interface Verdict {
+  /** As tests write it: `matched`, `unmatched: type` …; `rejected` when no route saw the event. */
+  readonly word: string;
+  readonly why: string;
+}
+
+/** What the workers did decides; what they need not be asked for is worked out. */
+export function verdictOf(route: Route, { id, type }: PlannedEvent, timeline: Timeline): Verdict {
+  const refused = timeline.of('rejected').find(({ event }) => event === id);
+  if (refused !== undefined) return { word: 'rejected', why: refused.why };
+  if (!route.enabled) return { word: 'unmatched: disabled', why: 'the route says enabled: false' };
+  if (!matchAny(route.on)(type)) {
+    return { word: 'unmatched: type', why: `the route takes ${route.on.join(', ')}, and this is ${type}` };
+  }
+  const passed = timeline
+    .of('settled', route.group)
+    .some(({ event, status }) => event === id && status === 'unmatched');
+  return passed ? { word: 'unmatched: when', why: 'its `when` is false' } : { word: 'matched', why: '' };
+}
+
+/** What became of an event that the route took, in a few words. */
+export function fateOf(route: Route, id: string, timeline: Timeline): string {
+  const { group } = route;
+  const settled = timeline.of('settled', group).find(({ event }) => event === id);
+  if (settled !== undefined) return settled.status;
+  const dead = timeline.of('dead', group).find(({ event }) => event === id);
+  return dead === undefined ? 'waiting' : `dead (${dead.reason})`;
+}
+
+/** Deliveries that are not settled, by the ids of their events. */
+export function waitingIn(route: Route, events: readonly PlannedEvent[], timeline: Timeline): string[] {
+  const published = new Set(timeline.of('published').map(({ event }) => event));
+  return events
+    .filter((event) => published.has(event.id) && verdictOf(route, event, timeline).word === 'matched')
+    .filter(({ id }) => fateOf(route, id, timeline) === 'waiting')
+    .map(({ id }) => id);
+}
