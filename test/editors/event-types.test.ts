@@ -95,11 +95,13 @@ async function compile(program: string): Promise<string> {
     return '';
   } catch (error) {
     const { stdout } = error as { stdout: string };
-    return stdout
-      .split('\n')
-      // Of the engine's own sources, which are compiled too, other checks speak.
-      .filter((line) => line !== '' && !/^(?:\s|.*\bengine\/)/.test(line))
-      .join('\n');
+    return (
+      stdout
+        .split('\n')
+        // Of the engine's own sources, which are compiled too, other checks speak.
+        .filter((line) => line !== '' && !/^(?:\s|.*\bengine\/)/.test(line))
+        .join('\n')
+    );
   }
 }
 

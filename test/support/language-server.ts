@@ -40,6 +40,9 @@ const server = join(
   'bin/yaml-language-server',
 );
 
+/** A server that starts on a busy machine takes its time, ms. */
+const patience = 60_000;
+
 /** Cuts `Content-Length` frames out of what comes in pieces. */
 function frames(take: (message: Message) => void): (chunk: Buffer) => void {
   let rest = Buffer.alloc(0);
@@ -118,15 +121,19 @@ export async function openEditor(
   /** Opens, does, closes: each text is a file of its own. */
   const show = async <T>(name: string, text: string, look: (uri: string) => Promise<T>): Promise<T> => {
     const uri = pathToFileURL(join(folder, name)).href;
-    diagnostics.delete(uri);
     notify('textDocument/didOpen', { textDocument: { uri, languageId: 'yaml', version: ++version, text } });
     const found = await look(uri);
+    await eventually(`diagnostics of ${name}`, () => diagnostics.has(uri), patience);
+    diagnostics.delete(uri);
     notify('textDocument/didClose', { textDocument: { uri } });
+    // The last word on a file is that nothing is wrong with it.
+    await eventually(`the end of ${name}`, () => diagnostics.has(uri), patience);
+    diagnostics.delete(uri);
     return found;
   };
   return {
     diagnose: (name, text) =>
-      show(name, text, (uri) => eventually(`diagnostics of ${name}`, () => diagnostics.get(uri), 60_000)),
+      show(name, text, (uri) => eventually(`diagnostics of ${name}`, () => diagnostics.get(uri), patience)),
     complete: (name, withMark) => {
       const { text, position } = marked(withMark);
       return show(name, text, async (uri) => {
