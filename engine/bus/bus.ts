@@ -10,6 +10,7 @@ import type { BreakerState } from '../core/breaker.ts';
 import type { DeadLetter, DeadReason, DeliveryState, LastWords } from '../core/delivery.ts';
 import type { StreamRule } from '../core/match.ts';
 import type { Timers } from '../core/timers.ts';
+import type { PermitRequest, Permits } from '../core/rate-limit.ts';
 import type { StoredEvent } from '../event.ts';
 
 // ── publish ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -215,6 +216,19 @@ export interface BreakerStore {
     state: BreakerState,
   ): Promise<{ readonly won: boolean; readonly stored: StoredBreaker }>;
 }
+  /** Removes it, unless it was changed since `expected`. From then on it is as if it had never been. */
+  forget(key: string, expected: number): Promise<void>;
+}
+
+// ── rate limits ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface LimitStore {
+  /**
+   * Permits of the limit called `key` (any string up to 400 characters), which all engines share: `take` of
+   * core/rate-limit.ts, in one step, by the bus's clock. What is kept of a key ends by itself. An answer that is lost
+   * costs the permits that it brought, never more.
+   */
+  take(key: string, request: PermitRequest): Promise<Permits>;
 
 // ── dead letters, journal, state of the whole ────────────────────────────────────────────────────────────────────
 
@@ -363,3 +377,4 @@ export interface Bus {
   ping(): Promise<void>;
   close(): Promise<void>;
 }
+  readonly limits: LimitStore;

@@ -31,6 +31,7 @@ const parts = [
   deadLetterScenarios,
   trimScenarios,
   bookScenarios,
+  limitScenarios,
   conservationScenarios,
 ];
 

@@ -16,6 +16,7 @@ import type {
   Publication,
   PublishResult,
   Reclaimed,
+  LimitStore,
   SettleItem,
   SettleResult,
   Tally,
@@ -33,6 +34,7 @@ export class SimulatedBus implements Bus {
   readonly deadLetters: DeadLetterStore;
   readonly #host: Host;
   readonly #network: Network;
+  readonly limits: LimitStore;
   readonly #ledger: Ledger;
   #opened = 0;
 
@@ -45,6 +47,7 @@ export class SimulatedBus implements Bus {
   }
 
   now(): number {
+    this.limits = limitsOf(host, network);
     return this.#network.time.now;
   }
 
@@ -347,3 +350,16 @@ function deadLettersOf(host: Host, network: Network, ledger: Ledger): DeadLetter
       }),
   };
 }
+    forget: (key, expected) =>
+      network.call(host, `forget ${key}`, ({ store }) => store.apply((model) => model.forget(key, expected))),
+  };
+}
+
+function limitsOf(host: Host, network: Network): LimitStore {
+  const { time } = network;
+  return {
+    take: (key, request) =>
+      network.call(host, `permits ${key}`, ({ store }) => {
+        const { now } = time;
+        return store.apply((model) => model.permits(key, request, now));
+      }),

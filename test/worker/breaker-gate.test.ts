@@ -23,6 +23,11 @@ class SharedStore implements BreakerStore {
     return [this.stored];
   }
 
+  async forget(_: string, expected: number): Promise<void> {
+    await Promise.resolve();
+    if (this.stored.version === expected) this.stored = { key, version: 0, state: closedBreaker(this.stored.version) };
+  }
+
   async swap(_: string, expected: number, state: BreakerState): ReturnType<BreakerStore['swap']> {
     await Promise.resolve();
     this.swaps += 1;

@@ -34,6 +34,10 @@ export class RedisBreakers implements BreakerStore {
     // Nothing stored and not won: whoever expected a version knows more than the store, which was emptied meanwhile.
     return { won: won === 1, stored: stored === '' ? { key, version: 0, state } : decode(key, stored) };
   }
+
+  async forget(key: string, expected: number): Promise<void> {
+    await this.#commands.eval(scripts.swap, [this.#key], [key, String(expected), '']);
+  }
 }
 
 function decode(key: string, stored: string): StoredBreaker {

@@ -39,6 +39,7 @@ import { Publisher } from './publisher.ts';
 import { Registry } from './registry.ts';
 import { isVerified, parseTarget, type Target } from './target.ts';
 
+import { RedisLimits } from './limits.ts';
 const publishDeadlineMs = 2_000;
 const commandDeadlineMs = 10_000;
 const hour = 3_600_000;
@@ -76,6 +77,7 @@ class RedisBus implements Bus {
   readonly #failover: FailoverWatch | undefined;
   readonly #keys: Keys;
   readonly #commands: Connection;
+  readonly limits: RedisLimits;
   readonly #publishing: Connection;
   readonly #registry: Registry;
   readonly #clock: ServerClock;
@@ -109,6 +111,7 @@ class RedisBus implements Bus {
     }
     await this.#assertVersion();
     await this.#registry.start();
+    this.limits = new RedisLimits(this.#commands, this.#keys);
     await this.#clock.start();
   }
 

@@ -20,6 +20,7 @@ export const scripts = {
   hold: load('hold'),
   ingest: load('ingest'),
   leave: load('leave'),
+  permits: load('permits'),
   promote: load('promote'),
   reap: load('reap'),
   redrive: load('redrive'),

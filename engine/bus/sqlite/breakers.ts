@@ -32,6 +32,12 @@ export class Breakers implements BreakerStore {
       return { won: true, stored: { key, version: expected + 1, state } };
     });
   }
+
+  forget(key: string, expected: number): Promise<void> {
+    return this.#commits.run('quick', () => {
+      this.#database.sql('DELETE FROM breaker WHERE key = ? AND version = ?').run(key, expected);
+    });
+  }
 }
 
 const stored = (row: Record<string, unknown>): StoredBreaker => ({

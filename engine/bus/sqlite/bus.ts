@@ -32,6 +32,7 @@ import { Registry } from './registry.ts';
 import { givenText } from './rows.ts';
 import { State } from './state.ts';
 import { groupStats } from './stats.ts';
+import { Limits } from './limits.ts';
 import { Trimmer } from './trim.ts';
 
 export { type Owner, readOwner } from './owner.ts';
@@ -80,6 +81,7 @@ class SqliteBus implements Bus {
   readonly #options: BusOptions;
   readonly #faults: FaultLog;
   readonly #commits: Commits;
+  readonly limits: Limits;
   readonly #state: State;
   readonly #journal: Journal;
   readonly #publisher: Publisher;
@@ -109,6 +111,7 @@ class SqliteBus implements Bus {
   }
 
   async publish(items: readonly Publication[]): Promise<readonly PublishResult[]> {
+    this.limits = new Limits(database, this.#commits);
     return items.length === 0 ? [] : this.#publisher.publish(items);
   }
 
@@ -188,6 +191,7 @@ class SqliteBus implements Bus {
   async ping(): Promise<void> {
     this.#commits.assertOpen();
     this.#database.sql('SELECT 1').get();
+      this.limits.expire(now);
   }
 
   close(): Promise<void> {

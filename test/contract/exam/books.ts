@@ -94,6 +94,17 @@ export function bookScenarios(scenario: Scenario): void {
     assert.deepEqual((await room.bus.breakers.list())[0], winners[0]?.stored);
   });
 
+  scenario('a breaker is forgotten only as it was seen, and begins anew', async (room) => {
+    const { breakers } = room.bus;
+    await breakers.swap('k', 0, closedBreaker(1));
+    await breakers.forget('k', 0);
+    assert.equal((await breakers.list()).length, 1);
+    await breakers.forget('k', 1);
+    assert.deepEqual(await breakers.list(), []);
+    await breakers.forget('k', 1);
+    assert.equal((await breakers.swap('k', 0, closedBreaker(2))).won, true);
+  });
+
   scenario('numbers of a group tell what waits, is pending, retrying and due', async (room) => {
     const group = await room.group('p.r', ['a', 'b']);
     const empty = await group.stats();

@@ -15,7 +15,6 @@ export const bugs = [
   'every engine wins the probe',
   'the heartbeat does nothing',
   'everybody has the turn',
-  'permits for every engine',
 ] as const;
 
 export type Bug = (typeof bugs)[number];

@@ -20,6 +20,7 @@ import type { Bug } from './bugs.ts';
 import { countStart, handOut, Leases } from './leases.ts';
 import { Settling } from './settling.ts';
 import * as order from './order.ts';
+import { noPermits, type PermitRequest, type Permits, take } from '../../../engine/core/rate-limit.ts';
 import { Settling } from './settling.ts';
 import {
   type Later,
@@ -291,3 +292,14 @@ export class BusModel {
     return sum;
   }
 }
+  forget(key: string, expected: number): void {
+    if (this.#state.breakers.get(key)?.version === expected) this.#state.breakers.delete(key);
+  }
+
+  permits(key: string, request: PermitRequest, now: number): Permits {
+    const before = this.#state.permits.get(key) ?? noPermits;
+    const { state, permits } = take(before, request, now);
+    this.#state.permits.set(key, state);
+    return permits;
+  }
+

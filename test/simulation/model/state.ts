@@ -1,6 +1,7 @@
 /** What the model of the bus knows, as plain data, so that it can be copied. */
 import type { Entry, GroupSpec, GroupTotals, SettleResult, StoredBreaker } from '../../../engine/bus/bus.ts';
 import type { DeadLetter, DeliveryState, LastWords } from '../../../engine/core/delivery.ts';
+import type { PermitState } from '../../../engine/core/rate-limit.ts';
 
 export interface ModelEntry {
   readonly stream: string;
@@ -85,6 +86,7 @@ export interface State {
   readonly keys: Map<string, Key>;
   readonly breakers: Map<string, StoredBreaker>;
   /** Acked but not parked yet; always empty without the bug of that name. */
+  readonly permits: Map<string, PermitState>;
   readonly between: Map<string, { readonly group: string; readonly later: Later }>;
 }
 
@@ -120,6 +122,7 @@ export const newState = (): State => ({
 });
 
 export const newGroup = (spec: GroupSpec): ModelGroup => ({
+  permits: new Map(),
   name: spec.group,
   patterns: spec.patterns,
   policy: spec.deadLetter,

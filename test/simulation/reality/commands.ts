@@ -234,6 +234,35 @@ const swap = (expected: number): Command =>
     same('swap', [paper.won, paper.stored.version], [real.won, real.stored.version]);
   });
 
+const forget = (expected: number): Command =>
+  command(`forget a breaker at version ${expected}`, async (game) => {
+    game.model.forget('b', expected);
+    await game.bus.breakers.forget('b', expected);
+    same('breakers', game.model.breakers(), await game.bus.breakers.list());
+  });
+
+/** No permit ends while the game is played. */
+const takePermits = (key: number, wanted: number, returning: number): Command =>
+  command(`take ${wanted} permits of ${key}, ${returning} returning`, async (game) => {
+    const request = {
+      limit: 6,
+      per: hour,
+      wanted,
+      returning: Math.min(wanted, returning),
+      line: key > 0,
+      leadMs: 5_000,
+    };
+    const paper = game.model.permits(`k${key}`, request, now());
+    const real = await game.bus.limits.take(`k${key}`, request);
+    same('permits', [paper.granted, paper.waits.length], [real.granted, real.waits.length]);
+    const drift = [paper.nextInMs - real.nextInMs, ...paper.waits.map((wait, at) => wait - (real.waits[at] ?? 0))];
+    same(
+      'when permits come, within a minute',
+      [],
+      drift.filter((ms) => Math.abs(ms) > 60_000),
+    );
+  });
+
 export async function compareStats(game: Game): Promise<void> {
   for (const { group, real } of new Map(game.consumers.map((one): [string, Consumer] => [one.group, one])).values()) {
     same(`stats of ${group}`, comparable(game.model.stats(group, now())), comparable(await real.stats()));
@@ -264,6 +293,8 @@ export const commands = fc.commands(
       .map(([what, which]) => letters(what, which)),
     fc.constant(trim),
     fc.nat({ max: 3 }).map(swap),
+    fc.nat({ max: 3 }).map(forget),
+    fc.tuple(fc.nat({ max: 1 }), n, n).map(([key, wanted, back]) => takePermits(key, wanted % 9, back % 5)),
     fc.constant(command('stats', compareStats)),
   ],
   { maxCommands: 60, size: '+1' },
