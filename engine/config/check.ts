@@ -84,12 +84,32 @@ interface Checking {
 function locate(fault: SchemaFault, { source, tree, secrets, misplaced }: Checking): Diagnostic[] {
   const path = pathOf(tree, fault.pointer);
   const node = nodeAt(tree, path);
-  if (node?.kind === 'leaf' && node.broken && fault.at === 'value') return [];
+  if (node?.kind === 'leaf' && node.broken && fault.at === 'value') {
+    // A text that nobody looks into may be anything; a number or a duration of the language has to be known.
+    if (node.unfilled !== true || path[2] === 'with') return [];
+    const message = `expected a value, got ${node.references.join(' and ')}, which has none here`;
+    return [
+      diagnose(source, valuePlace(tree, path), 'EF1013', path, message, { help: 'set it, or give it a default' }),
+    ];
+  }
   const secret = secrets.has(fault.pointer);
   const place = fault.at === 'key' ? keyPlace(tree, path) : valuePlace(tree, path);
   const message = fault.got ? `${fault.message}, got ${shown(node, secret)}` : fault.message;
   const elsewhere = fault.code === 'EF2001' ? misplaced?.(tree, path) : undefined;
   return [diagnose(source, place, fault.code, path, message, { help: elsewhere ?? helpFor(fault, node, secret) })];
+}
+
+/** More than anybody reads; without a limit a hostile file would make millions of comparisons. */
+const mostErrors = 500;
+
+const groupOf = (error: ErrorObject | undefined): string => error?.instancePath.split('/', 3).join('/') ?? '';
+
+/** The first errors; those of one route are kept together, since they explain each other. */
+function firstErrors(errors: readonly ErrorObject[]): readonly ErrorObject[] {
+  if (errors.length <= mostErrors) return errors;
+  const cut = groupOf(errors[mostErrors]);
+  const whole = errors.slice(0, mostErrors).filter((error) => groupOf(error) !== cut);
+  return whole.length > 0 ? whole : errors.slice(0, mostErrors);
 }
 
 /** Validates, turns references into the types that the schema wants, and says what does not fit. */
@@ -101,6 +121,6 @@ export function check(source: Source, tree: Tree, validate: Validate, misplaced?
     validation = validate(value);
   }
   const checking = { source, tree, secrets: validation.secrets, misplaced };
-  const diagnostics = explain(validation.errors).flatMap((fault) => locate(fault, checking));
+  const diagnostics = explain(firstErrors(validation.errors)).flatMap((fault) => locate(fault, checking));
   return { ...validation, value, diagnostics };
 }

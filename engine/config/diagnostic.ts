@@ -36,6 +36,21 @@ export const pathText = (path: readonly PathStep[]): string =>
 export const hasErrors = (diagnostics: readonly Diagnostic[]): boolean =>
   diagnostics.some((diagnostic) => diagnostic.severity === 'error');
 
+const mostPerFile = 100;
+
+/** So many of each file, and how many more there are: nobody reads thousands, and they come back when these are gone. */
+export function limitPerFile(sorted: readonly Diagnostic[]): Diagnostic[] {
+  const byFile = Map.groupBy(sorted, ({ file }) => file);
+  return [...byFile.values()].flatMap((all) => {
+    if (all.length <= mostPerFile) return all;
+    const rest = all.slice(mostPerFile);
+    const [first, errors] = [rest[0] as Diagnostic, rest.filter(({ severity }) => severity === 'error').length];
+    const message = `expected at most ${mostPerFile} problems in one file, got ${rest.length} more from here on`;
+    const severity = errors > 0 ? 'error' : 'warning';
+    return [...all.slice(0, mostPerFile), { ...first, code: 'EF1019', severity, path: '', message } as const];
+  });
+}
+
 const order = (a: Diagnostic, b: Diagnostic): number =>
   (a.file < b.file ? -1 : Number(a.file > b.file)) ||
   a.line - b.line ||
@@ -60,8 +75,16 @@ const longestLine = 200;
 const printable = (text: string): string =>
   text.replace(/[\p{Cc}\u2028\u2029]/gu, (control) => (control === '\t' ? control : '\ufffd')).slice(0, longestLine);
 
+/** The diagnostics of a file come one after the other, so its lines are found once. */
+let latest: { readonly text: string; readonly lines: readonly string[] } = { text: '', lines: [''] };
+
+function linesOf(text: string): readonly string[] {
+  if (latest.text !== text) latest = { text, lines: text.split(/\r?\n/) };
+  return latest.lines;
+}
+
 function frame(d: Diagnostic, text: string): string[] {
-  const lines = text.split(/\r?\n/);
+  const lines = linesOf(text);
   const here = lines[d.line - 1];
   if (here === undefined) return [];
   const numbered = (line: string, at: number): string => `${String(at).padStart(4)} | ${printable(line)}`.trimEnd();

@@ -8,6 +8,7 @@ import type { OpenFile } from './pipeline-file.ts';
 import type { Resolved } from './policies.ts';
 import type { Reading } from './reading.ts';
 import { previousGroupOf } from './renames.ts';
+import { compileExpressions } from './route-expressions.ts';
 import { valuePlace } from './tree.ts';
 import { createDefaulter } from './validator.ts';
 
@@ -86,6 +87,7 @@ function compileRoute(planned: PlannedFile, route: PlannedRoute, manifest: Handl
     id: fields.id,
     group: `${pipeline.name}.${fields.id}`,
     on: [...fields.on],
+    ...compileExpressions(fields),
     handler: manifest.handler,
     plugin: manifest.plugin,
     options: optionsOf(manifest, fields),
@@ -99,15 +101,17 @@ function compileRoute(planned: PlannedFile, route: PlannedRoute, manifest: Handl
     previousGroup: fields.previousId === undefined ? undefined : previousGroupOf(pipeline.name, fields.previousId),
     secretOptions: secretOptionsOf(file, index),
     contents: Object.fromEntries(contents),
+    pluginVersion: manifest.version,
     enabled: fields.enabled ?? true,
     hash: digest(shaping),
     position: { file: file.source.file, line, column },
   };
 }
 
-function compilePipeline(planned: PlannedFile, catalog: PluginCatalog, reading: Reading): Pipeline {
+/** The file has been checked: names lead somewhere, policies are resolved. */
+export function compilePipeline(planned: PlannedFile, catalog: PluginCatalog, reading: Reading): Pipeline {
   const { file, fields, routes } = planned;
-  return {
+  return deepFreeze({
     name: fields.name,
     description: fields.description,
     labels: fields.labels ?? {},
@@ -116,17 +120,14 @@ function compilePipeline(planned: PlannedFile, catalog: PluginCatalog, reading: 
       const choice = findHandler(catalog, route.fields.handler);
       return choice.kind === 'found' ? [compileRoute(planned, route, choice.manifest, reading)] : [];
     }),
-  };
+  });
 }
 
-/** Every file has been checked: names lead somewhere, policies are resolved. */
+/** One set of pipelines, and what they say about event types. */
 export function compileGeneration(
-  files: readonly PlannedFile[],
+  pipelines: readonly Pipeline[],
   types: ReadonlyMap<string, DeclaredType>,
-  catalog: PluginCatalog,
-  reading: Reading,
 ): Generation {
-  const pipelines = files.map((planned) => compilePipeline(planned, catalog, reading));
   const routes = pipelines.flatMap((pipeline) => pipeline.routes);
   const rules = [...types].map(([type, { rule }]): [string, EventTypeRule] => [type, rule]);
   const shaping = {

@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import type { Reading } from './reading.ts';
 
 export interface ReferenceFault {
-  readonly code: 'EF1013' | 'EF1014' | 'EF1015';
+  readonly code: 'EF1013' | 'EF1014' | 'EF1015' | 'EF1018';
   /** What stands in the file, and how many of the same stood before it: enough to find its column. */
   readonly raw: string;
   readonly nth: number;
@@ -21,6 +21,8 @@ export interface Interpolated {
   /** The whole value is one reference, so that a number or a boolean may be meant. */
   readonly whole: boolean;
   readonly faults: readonly ReferenceFault[];
+  /** Offline: some reference has no value here, and stands for itself. */
+  readonly unfilled: boolean;
 }
 
 const opening = /\$\$\{|\$\{([^}]*)(\}?)/g;
@@ -32,7 +34,7 @@ type Answer =
 
 function readSecret(path: string, folder: string, reading: Reading): Answer {
   const name = `\${file:${path}}`;
-  const content = reading.file(resolve(folder, path));
+  const content = reading.secretFile(resolve(folder, path));
   if (content.ok) return { name, value: content.bytes.toString('utf8').replace(/\r?\n$/, '') };
   const message = `expected a readable file at ${JSON.stringify(path)}, got: ${content.reason}`;
   return {
@@ -62,23 +64,50 @@ function answer(inside: string, folder: string, reading: Reading): Answer {
   return { name: '${…}', code: 'EF1014', message, help: 'write $${ where a literal ${ is meant' };
 }
 
-/** `folder` is where relative paths of `${file:…}` start. */
-export function interpolate(text: string, folder: string, reading: Reading): Interpolated {
-  if (!text.includes('${')) return { value: text, references: [], whole: false, faults: [] };
+const tooMuch = (raw: string, nth: number): ReferenceFault => ({
+  code: 'EF1018',
+  raw,
+  nth,
+  message: 'expected references that stand for little text, got too much before this one',
+  help: 'use fewer of them, or variables with shorter values',
+});
+
+/** Beyond this a text full of references is answered as a whole. */
+const mostReferences = 1_000;
+
+/** `folder` is where relative paths of `${file:…}` start; `room` is how many characters may come out. */
+export function interpolate(
+  text: string,
+  folder: string,
+  reading: Reading,
+  room: number = Number.POSITIVE_INFINITY,
+): Interpolated {
+  if (!text.includes('${')) return { value: text, references: [], whole: false, faults: [], unfilled: false };
   const references: string[] = [];
   const faults: ReferenceFault[] = [];
   const seen = new Map<string, number>();
-  let whole = false;
+  let [whole, left, unfilled] = [false, room - text.length, false];
   const value = text.replace(opening, (raw: string, inside: string | undefined, closed: string) => {
     if (inside === undefined) return '${';
     const nth = seen.get(raw) ?? 0;
     seen.set(raw, nth + 1);
     whole = raw === text;
+    if (left < 0 || references.length >= mostReferences) {
+      if (faults.at(-1)?.code !== 'EF1018') faults.push(tooMuch(raw, nth));
+      return '';
+    }
     const found = answer(closed === '' ? '' : inside, folder, reading);
     references.push(found.name);
-    if ('value' in found) return found.value;
+    if ('value' in found) {
+      left -= found.value.length;
+      return left < 0 ? '' : found.value;
+    }
+    if (reading.offline && found.code !== 'EF1014') {
+      unfilled = true;
+      return raw;
+    }
     faults.push({ code: found.code, raw, nth, message: found.message, help: found.help });
     return '';
   });
-  return { value, references, whole, faults };
+  return { value, references, whole, faults, unfilled };
 }

@@ -5,15 +5,18 @@ import type { PluginCatalog } from '../plugins/manifest.ts';
 import { pathOf } from './check.ts';
 import { composeOptions } from './compose.ts';
 import { checkConsistency } from './consistency.ts';
-import { type Diagnostic, hasErrors, sortDiagnostics } from './diagnostic.ts';
+import { type Diagnostic, hasErrors, limitPerFile, sortDiagnostics } from './diagnostic.ts';
+import { readDocument, readText } from './document.ts';
 import { readEventTypes } from './event-types.ts';
 import { expandPaths } from './files.ts';
-import { compileGeneration, type PlannedFile } from './generation.ts';
+import { compileGeneration, compilePipeline, type PlannedFile } from './generation.ts';
 import * as names from './names.ts';
-import { atValue, type OpenedFile, type OpenFile, openPipelineFile } from './pipeline-file.ts';
+import { atValue, type OpenFile, openPipeline } from './pipeline-file.ts';
 import { resolvePolicies } from './policies.ts';
-import { openReading, type Reading } from './reading.ts';
+import { openReading, type Reading, type ReadingOptions } from './reading.ts';
 import { checkRenames } from './renames.ts';
+import { checkExpressions } from './route-expressions.ts';
+import { createSource } from './source.ts';
 import { type JsonSchema, validatorFor } from './validator.ts';
 
 export interface LoadRequest {
@@ -22,13 +25,27 @@ export interface LoadRequest {
   readonly catalog: PluginCatalog;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** Pipelines that stand in no file of their own, such as a block in a document. */
+  readonly texts?: readonly PipelineText[];
   /** Paths that match nothing are fine [false]. */
   readonly allowEmpty?: boolean;
+  /** For what is compared and does not run [read from the disk, and every reference has a value]. */
+  readonly reading?: ReadingOptions;
+}
+
+export interface PipelineText {
+  /** Absolute; paths in the text start at its folder. */
+  readonly path: string;
+  /** As diagnostics name it. */
+  readonly file: string;
+  readonly text: string;
 }
 
 interface Loaded {
   /** Every file that was read or referred to, also those that are missing; absolute. For the watcher. */
   readonly files: readonly string[];
+  /** Those of them that hold no secret by themselves: all but what `${file:…}` names. */
+  readonly shownFiles: readonly string[];
   /** The pipeline files' texts by the name that diagnostics give them, plain-text secrets masked. For code frames. */
   readonly sources: ReadonlyMap<string, string>;
 }
@@ -52,14 +69,35 @@ interface Opened {
 }
 
 /** Between two files others get their turn: deliveries go on while a large set of pipelines is read. */
-async function openAll(paths: readonly string[], catalog: PluginCatalog, reading: Reading): Promise<Opened> {
-  const validate = validatorFor(composeOptions(catalog));
-  const misplaced = names.misplacedField(catalog);
-  const opened: OpenedFile[] = [];
-  for (const path of paths) {
-    opened.push(openPipelineFile(path, reading, validate, misplaced));
+async function eachFile<File, Found>(
+  files: readonly File[],
+  work: (file: File) => readonly Found[] | Promise<readonly Found[]>,
+): Promise<Found[]> {
+  const all: Found[] = [];
+  for (const file of files) {
+    all.push(...(await work(file)));
     await turn();
   }
+  return all;
+}
+
+async function openAll(
+  paths: readonly string[],
+  texts: readonly PipelineText[],
+  catalog: PluginCatalog,
+  reading: Reading,
+): Promise<Opened> {
+  const validate = validatorFor(composeOptions(catalog));
+  const misplaced = names.misplacedField(catalog);
+  const documents = [
+    ...paths.map((path) => () => readDocument(path, reading)),
+    ...texts.map(
+      ({ path, file, text }) =>
+        () =>
+          readText(createSource(path, file, text), reading),
+    ),
+  ];
+  const opened = await eachFile(documents, async (read) => [openPipeline(await read(), validate, misplaced)]);
   return {
     files: opened.flatMap(({ file }) => file ?? []),
     diagnostics: opened.flatMap(({ diagnostics }) => diagnostics),
@@ -71,12 +109,18 @@ async function openAll(paths: readonly string[], catalog: PluginCatalog, reading
   };
 }
 
-const checkNames = (files: readonly OpenFile[], catalog: PluginCatalog): Diagnostic[] => [
-  ...files.flatMap((file) => names.checkHandlers(file, catalog)),
-  ...files.flatMap(names.checkRouteIds),
-  ...files.flatMap(names.checkPolicyNames),
-  ...files.flatMap(names.checkBreakerRules),
-  ...files.flatMap(names.checkSchedules),
+const checkFile = (file: OpenFile, catalog: PluginCatalog, reading: Reading): Diagnostic[] => [
+  ...names.checkHandlers(file, catalog),
+  ...names.checkPolicyNames(file),
+  ...names.checkBreakerRules(file),
+  ...names.checkSchedules(file),
+  ...checkExpressions(file),
+  ...checkOptionFiles(file, reading),
+];
+
+/** What several files can only do wrong together. */
+const checkTogether = (files: readonly OpenFile[]): Diagnostic[] => [
+  ...names.checkRouteIds(files),
   ...names.checkPipelineNames(files),
   ...names.checkEventTypes(files),
   ...checkRenames(files),
@@ -103,23 +147,27 @@ const checkPlan = ({ file, routes }: PlannedFile): Diagnostic[] =>
 
 /** Reads everything anew each time. Never rejects because of what stands in a file. */
 export async function loadGeneration(request: LoadRequest): Promise<LoadResult> {
-  const reading = openReading(request.cwd, request.env);
-  const expanded = expandPaths(request.paths, reading, request.allowEmpty ?? false);
-  const opened = await openAll(expanded.files, request.catalog, reading);
-  const plans = opened.files.flatMap(plan);
+  const { catalog, texts = [], allowEmpty = false } = request;
+  const reading = openReading(request.cwd, request.env, request.reading);
+  const expanded = expandPaths(request.paths, reading, allowEmpty);
+  const opened = await openAll(expanded.files, texts, catalog, reading);
+  const plans = await eachFile(opened.files, plan);
   const eventTypes = readEventTypes(opened.files, reading);
-  const diagnostics = sortDiagnostics([
+  const sorted = sortDiagnostics([
     ...expanded.diagnostics,
     ...opened.diagnostics,
-    ...checkNames(opened.files, request.catalog),
-    ...opened.files.flatMap((file) => checkOptionFiles(file, reading)),
-    ...plans.flatMap(checkPlan),
+    ...(await eachFile(opened.files, (file) => checkFile(file, catalog, reading))),
+    ...checkTogether(opened.files),
+    ...(await eachFile(plans, checkPlan)),
     ...eventTypes.diagnostics,
   ]);
+  const diagnostics = limitPerFile(sorted);
   const { sources } = opened;
-  if (hasErrors(diagnostics)) return { ok: false, diagnostics, files: reading.touched(), sources };
-  const generation = compileGeneration(plans, eventTypes.types, request.catalog, reading);
+  const read = { files: reading.touched(), shownFiles: reading.shown() };
+  if (hasErrors(sorted)) return { ok: false, diagnostics, ...read, sources };
+  const pipelines = await eachFile(plans, (planned) => [compilePipeline(planned, catalog, reading)]);
+  const generation = compileGeneration(pipelines, eventTypes.types);
   const secrets = [...new Set(opened.files.flatMap((file) => file.secrets))];
   const eventSchemas = new Map([...eventTypes.types].map(([type, { schema }]) => [type, schema] as const));
-  return { ok: true, generation, warnings: diagnostics, secrets, eventSchemas, files: reading.touched(), sources };
+  return { ok: true, generation, warnings: diagnostics, secrets, eventSchemas, ...read, sources };
 }

@@ -20,9 +20,15 @@ export function textAt(file: OpenFile, path: readonly PathStep[]): string | unde
 
 const said = (help: string | undefined): { help?: string } => (help === undefined ? {} : { help });
 
-/** The value may be that of a reference, which is never compared in public. */
+const mostSuggestions = 30;
+const suggested = new WeakMap<OpenFile, number>();
+
+/** The value may be that of a reference, which is never compared in public. Comparing takes time: a few times per file. */
 function helpFor(file: OpenFile, path: readonly PathStep[], words: readonly string[], kind: string): { help?: string } {
   const node = nodeAt(file.tree, path);
+  const before = suggested.get(file) ?? 0;
+  if (before >= mostSuggestions) return {};
+  suggested.set(file, before + 1);
   if (node?.kind !== 'leaf' || typeof node.value !== 'string' || node.references.length > 0) return {};
   return said(suggestion(node.value, words, kind));
 }
@@ -59,22 +65,23 @@ export function checkHandlers(file: OpenFile, catalog: PluginCatalog): Diagnosti
   return diagnostics;
 }
 
-/** The ids are the identity of all state. */
-export function checkRouteIds(file: OpenFile): Diagnostic[] {
-  const first = new Map<string, number>();
-  return routePaths(file).flatMap((route): Diagnostic[] => {
-    const path = [...route, 'id'];
-    const id = textAt(file, path);
-    if (id === undefined) return [];
+/** A pipeline's name and a route's id are the identity of all state: no two routes share both, in one file or in several. */
+export function checkRouteIds(files: readonly OpenFile[]): Diagnostic[] {
+  const first = new Map<string, { readonly file: OpenFile; readonly line: number }>();
+  const checkOne = (file: OpenFile, path: PathStep[]): Diagnostic[] => {
     const node = nodeAt(file.tree, path);
-    const line = node === undefined ? 0 : file.source.at(node.place).line;
-    const earlier = first.get(id);
+    const id = textAt(file, path);
+    if (id === undefined || node === undefined) return [];
+    const key = JSON.stringify([textAt(file, ['name']) ?? file.source.file, id]);
+    const earlier = first.get(key);
     if (earlier === undefined) {
-      first.set(id, line);
+      first.set(key, { file, line: file.source.at(node.place).line });
       return [];
     }
-    return [atValue(file, path, 'EF2013', `expected an id of its own, got ${shown(node)}, as in line ${earlier}`)];
-  });
+    const where = earlier.file === file ? `line ${earlier.line}` : `${earlier.file.source.file}:${earlier.line}`;
+    return [atValue(file, path, 'EF2013', `expected an id of its own, got ${shown(node)}, as in ${where}`)];
+  };
+  return files.flatMap((file) => routePaths(file).flatMap((route) => checkOne(file, [...route, 'id'])));
 }
 
 const propertiesOf = (schema: unknown): string[] =>
@@ -138,29 +145,44 @@ export function checkPipelineNames(files: readonly OpenFile[]): Diagnostic[] {
 
 const warning = { severity: 'warning' } as const;
 
+/** How many segments of patterns and types are held against each other, at most; beyond it nobody is warned. */
+const mostComparisons = 5_000_000;
+
+const segmentsIn = (pattern: string): number => pattern.split('.').length;
+
+/** Whether some declared type fits a pattern. */
+function declaredTypes(catalogue: readonly string[]): (pattern: string) => boolean {
+  const exact = new Set(catalogue);
+  const size = catalogue.reduce((sum, type) => sum + segmentsIn(type), 0);
+  let work = 0;
+  return (pattern) => {
+    if (!pattern.includes('*')) return exact.has(pattern);
+    work += segmentsIn(pattern) * size;
+    return work > mostComparisons || catalogue.some(compilePattern(pattern));
+  };
+}
+
 /**
  * In a pipeline that declares event types, a type that no pipeline declares is probably a typo: the route would wait for
  * ever. Pipelines without declarations may mean any type.
  */
 export function checkEventTypes(files: readonly OpenFile[]): Diagnostic[] {
   const catalogue = [...new Set(files.flatMap((file) => fieldsAt(file, ['eventTypes'])))];
+  const isDeclared = declaredTypes(catalogue);
+  const checkOne = (file: OpenFile, path: PathStep[]): Diagnostic[] => {
+    const pattern = textAt(file, path);
+    if (pattern === undefined || isDeclared(pattern)) return [];
+    const what = pattern.includes('*') ? 'a pattern that some declared event type fits' : 'a declared event type';
+    const help = helpFor(file, path, catalogue, 'declared types');
+    const message = `expected ${what}, got ${shown(nodeAt(file.tree, path))}`;
+    return [atValue(file, path, 'EF2015', message, { ...warning, ...help })];
+  };
   const declaring = files.filter((file) => fieldsAt(file, ['eventTypes']).length > 0);
   return declaring.flatMap((file) =>
     routePaths(file).flatMap((route) => {
       const list = nodeAt(file.tree, [...route, 'on']);
-      return (list?.kind === 'list' ? list.items : []).flatMap((_, at): Diagnostic[] => {
-        const path = [...route, 'on', at];
-        const pattern = textAt(file, path);
-        if (pattern === undefined || catalogue.some(compilePattern(pattern))) return [];
-        const what = pattern.includes('*') ? 'a pattern that some declared event type fits' : 'a declared event type';
-        const help = helpFor(file, path, catalogue, 'declared types');
-        return [
-          atValue(file, path, 'EF2015', `expected ${what}, got ${shown(nodeAt(file.tree, path))}`, {
-            ...warning,
-            ...help,
-          }),
-        ];
-      });
+      const items = list?.kind === 'list' ? list.items : [];
+      return items.flatMap((_, at) => checkOne(file, [...route, 'on', at]));
     }),
   );
 }

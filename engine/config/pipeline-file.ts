@@ -4,9 +4,8 @@ import type { ErrorCode } from '../errors.ts';
 import { check, type Misplaced, pathOf } from './check.ts';
 import type { Diagnostic, PathStep, Place } from './diagnostic.ts';
 import { hasErrors } from './diagnostic.ts';
-import { readDocument } from './document.ts';
+import type { ReadDocument } from './document.ts';
 import type { PipelineFile } from './pipeline.generated.ts';
-import type { Reading } from './reading.ts';
 import { diagnose, type Said, type Source } from './source.ts';
 import { keyPlace, type Leaf, leavesOf, nodeAt, type Tree, valuePlace } from './tree.ts';
 import type { Validate } from './validator.ts';
@@ -94,13 +93,8 @@ export interface OpenedFile {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-export function openPipelineFile(
-  path: string,
-  reading: Reading,
-  validate: Validate,
-  misplaced?: Misplaced,
-): OpenedFile {
-  const { source, tree, diagnostics } = readDocument(path, reading);
+export function openPipeline(document: ReadDocument, validate: Validate, misplaced?: Misplaced): OpenedFile {
+  const { source, tree, diagnostics } = document;
   if (source === undefined || tree === undefined) return { file: undefined, source, diagnostics };
   addMissingOptions(tree);
   const checked = check(source, tree, validate, misplaced);
@@ -112,7 +106,7 @@ export function openPipelineFile(
       help: secretHelp,
     });
   });
-  const folder = dirname(path);
+  const folder = dirname(source.path);
   const optionFiles = new Map<string, string>();
   for (const pointer of checked.files) {
     const node = nodeAt(tree, pathOf(tree, pointer));

@@ -9,7 +9,9 @@ import type { Place } from './diagnostic.ts';
 export const deepest = 32;
 export const mostNodes = 5_000;
 /** Each node has at most a key and a value. */
-const mostTokens = 2 * mostNodes;
+const mostWords = 2 * mostNodes;
+/** Brackets, commas, colons, anchors and tags: the parser takes time for each. */
+const mostTokens = 16 * mostNodes;
 
 export interface Excess {
   readonly kind: 'deep' | 'large';
@@ -63,19 +65,26 @@ const blockStarts = new Set([
 const flowStarts = new Set(['flow-map-start', 'flow-seq-start']);
 const flowEnds = new Set(['flow-map-end', 'flow-seq-end']);
 
-/** Undefined: safe to parse. */
+const blank = new Set(['space', 'newline', 'comment', 'byte-order-mark']);
+
+/** Undefined: the parser's recursion is bounded, and what it has to do. */
 export function prescan(text: string): Excess | undefined {
   const blocks = new Blocks();
-  let [flow, tokens] = [0, 0];
+  let [flow, words, tokens, previous] = [0, 0, 0, ''];
   for (const { type, place, column } of lexemes(text)) {
+    if (blank.has(type)) continue;
+    // A colon without a key opens a map, so that `: : :` nests.
+    const opens = blockStarts.has(type) || (type === 'map-value-ind' && !blockStarts.has(previous));
     if (flowStarts.has(type)) flow++;
     else if (flowEnds.has(type)) flow--;
-    else if (blockStarts.has(type)) {
-      tokens++;
+    else if (opens) {
+      words++;
       if (flow === 0) blocks.open(column);
     }
+    tokens++;
+    previous = type;
     if (flow + blocks.depth > deepest + 1) return { kind: 'deep', place };
-    if (tokens > mostTokens) return { kind: 'large', place };
+    if (words > mostWords || tokens > mostTokens) return { kind: 'large', place };
   }
   return undefined;
 }

@@ -168,12 +168,12 @@ function place(tree: Fields, path: readonly string[], value: Tree): void {
 
 const emptyTree = (): Fields => ({ kind: 'fields', entries: new Map(), place: nowhere });
 
-function openFile(
+async function openFile(
   path: string | undefined,
   reading: Reading,
-): { source: Source; tree: Tree | undefined; said: readonly Diagnostic[] } {
+): Promise<{ source: Source; tree: Tree | undefined; said: readonly Diagnostic[] }> {
   if (path === undefined) return { source: createSource('', 'settings', ''), tree: emptyTree(), said: [] };
-  const { source, tree, diagnostics } = readDocument(path, reading);
+  const { source, tree, diagnostics } = await readDocument(path, reading);
   const name = reading.name(path);
   // A settings file in which everything is commented out means: all defaults.
   if (diagnostics.some((diagnostic) => diagnostic.code === 'EF1011')) {
@@ -204,7 +204,7 @@ function settingsPath({ file, cwd }: SettingsRequest): string | undefined {
 export async function loadSettings(request: SettingsRequest): Promise<SettingsResult> {
   const reading = openReading(request.cwd, request.env);
   const path = settingsPath(request);
-  const { source, tree, said } = openFile(path, reading);
+  const { source, tree, said } = await openFile(path, reading);
   const loaded = (): Loaded => ({ files: reading.touched(), sources: new Map([[source.file, source.text]]) });
   const schema = readSettingsSchema();
   const set = settingsVariables(schema).filter(({ variable }) => (request.env[variable] ?? '') !== '');

@@ -28,15 +28,22 @@ const plain = (word: string): string => word.toLowerCase().replace(/[-_ ]/g, '')
 function distance(written: string, candidate: string): number | undefined {
   const [a, b] = [plain(written), plain(candidate)];
   const [short, long] = a.length < b.length ? [a, b] : [b, a];
+  const limit = Math.max(1, Math.floor(long.length / 3));
+  const isStart = short.length >= 3 && long.startsWith(short);
+  if (!isStart && long.length - short.length > limit) return undefined;
   const apart = slips(a, b);
-  if (apart <= Math.max(1, Math.floor(Math.max(a.length, b.length) / 3))) return apart;
-  return short.length >= 3 && long.startsWith(short) ? apart : undefined;
+  return isStart || apart <= limit ? apart : undefined;
 }
 
-/** The candidate that was probably meant, if there is one. Words above 100 characters are not compared. */
+const longest = 48;
+const mostCandidates = 200;
+
+/** The candidate that was probably meant, if there is one. Words above 48 characters are not compared. */
 export function nearest(written: string, candidates: readonly string[]): string | undefined {
+  if (written.length > longest) return undefined;
   const near = candidates
-    .filter((candidate) => candidate.length <= 100 && written.length <= 100)
+    .slice(0, mostCandidates)
+    .filter((candidate) => candidate.length <= longest)
     .map((candidate) => ({ candidate, apart: distance(written, candidate) }))
     .filter((entry): entry is { candidate: string; apart: number } => entry.apart !== undefined)
     .sort((a, b) => a.apart - b.apart);

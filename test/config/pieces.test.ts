@@ -124,7 +124,7 @@ test('hostile files are refused quickly and the process lives', () => {
     import { readDocument } from ${JSON.stringify(new URL('../../engine/config/document.ts', import.meta.url).href)};
     import { openReading } from ${JSON.stringify(new URL('../../engine/config/reading.ts', import.meta.url).href)};
     for (const path of process.argv.slice(1)) {
-      const { diagnostics } = readDocument(path, openReading('/', {}));
+      const { diagnostics } = await readDocument(path, openReading('/', {}));
       console.log(diagnostics.map(({ code }) => code).join());
     }`;
   const texts = [

@@ -1,0 +1,88 @@
+/**
+ * Where texts are parsed. The parser takes time that grows with the square of some texts (a closing bracket 100,000 times
+ * is seconds), so only short ones are parsed in this thread; the others in one of their own, with a deadline and little
+ * memory, so that what is delivered meanwhile is not held up.
+ */
+import { Worker } from 'node:worker_threads';
+import { parseText } from './parse.ts';
+import type { ReadTree } from './read-tree.ts';
+
+/** UTF-16 units. The worst text of this length that is known takes 15 ms; `npm run fuzz -- --worst` measures it. */
+export const longestInline = 8 * 1024;
+const deadlineMs = 10_000;
+/** How long the thread waits for a next text. */
+const idleMs = 1_000;
+
+const threadFile = import.meta.url.endsWith('.ts') ? './parse-thread.ts' : './parse-thread.js';
+
+const gaveUp = (why: string): ReadTree => ({
+  tree: undefined,
+  faults: [
+    {
+      place: { start: 0, end: 1 },
+      code: 'EF1017',
+      path: [],
+      message: `expected a text that can be read with little work, got one that ${why}`,
+      help: 'look for long runs of brackets, colons, anchors or blank lines',
+    },
+  ],
+});
+
+let thread: Worker | undefined;
+let idle: NodeJS.Timeout | undefined;
+
+function openThread(): Worker {
+  clearTimeout(idle);
+  thread ??= new Worker(new URL(threadFile, import.meta.url), {
+    execArgv: process.execArgv.filter((argument) => argument.startsWith('--conditions')),
+    env: {},
+    resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 },
+    stdin: false,
+  });
+  return thread;
+}
+
+function closeThread(): void {
+  void thread?.terminate();
+  thread = undefined;
+}
+
+/** A thread that has nothing to do neither keeps the process alive nor stays for long. */
+function rest(used: Worker): void {
+  used.removeAllListeners('message').removeAllListeners('error');
+  used.unref();
+  idle = setTimeout(closeThread, idleMs);
+  idle.unref();
+}
+
+function parseInThread(text: string, limitMs: number): Promise<ReadTree> {
+  const used = openThread();
+  used.ref();
+  return new Promise((resolve) => {
+    const fail = (why: string): void => {
+      clearTimeout(timer);
+      closeThread();
+      resolve(gaveUp(why));
+    };
+    const timer = setTimeout(() => fail(`takes longer than ${limitMs} ms`), limitMs);
+    used.once('message', (parsed: ReadTree) => {
+      clearTimeout(timer);
+      rest(used);
+      resolve(parsed);
+    });
+    used.once('error', (error: NodeJS.ErrnoException) =>
+      fail(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'takes too much memory' : `stops the parser (${error.message})`),
+    );
+    used.postMessage(text);
+  });
+}
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** One text after the other; never rejects. `limitMs` is for tests. */
+export function parse(text: string, limitMs = deadlineMs): Promise<ReadTree> {
+  if (text.length <= longestInline) return Promise.resolve(parseText(text));
+  const parsed = last.then(() => parseInThread(text, limitMs));
+  last = parsed;
+  return parsed;
+}
