@@ -8,6 +8,7 @@ import {
   comparable,
   type Game,
   type HandOut,
+  hour,
   idOf,
   longWait,
   now,
