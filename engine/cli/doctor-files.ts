@@ -4,6 +4,7 @@ import type { Generation } from '../core/route.ts';
 import { version } from '../version.ts';
 import type { Finding } from './doctor-finding.ts';
 import { checkConfiguration, checkInotify, checkPlugins } from './doctor-host.ts';
+import { checkSchemas } from './doctor-schema.ts';
 
 export interface FilesReport {
   readonly findings: readonly Finding[];
@@ -19,6 +20,7 @@ export async function checkFiles(settings: Settings): Promise<FilesReport> {
       ...checkConfiguration([...diagnostics, ...(loaded.ok ? [] : loaded.diagnostics)]),
       ...checkPlugins([...catalog.handlers.values()].flat(), settings.folder, version),
       checkInotify(loaded.files.length),
+      ...(await checkSchemas(settings, catalog, loaded.sources)),
     ],
     generation: loaded.ok ? loaded.generation : undefined,
   };
