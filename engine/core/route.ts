@@ -2,6 +2,7 @@
  * The compiled shapes: what `config/` makes of the YAML and everything else works from. Frozen, fully defaulted.
  * All durations are in milliseconds.
  */
+import type { EventEnvelope } from '../event.ts';
 
 export type Backoff = 'fixed' | 'linear' | 'exponential' | 'schedule';
 export type Jitter = 'none' | 'equal' | 'full';
@@ -50,6 +51,34 @@ export interface DeadLetterPolicy {
   readonly onFull: 'pause' | 'dropOldest';
 }
 
+/** `when`: which of the events of its types a route wants. */
+export interface Condition {
+  /** The expression as the file has it. */
+  readonly source: string;
+  /** Throws an Error for an event that has no answer; its message names no value of the event. */
+  readonly test: (event: EventEnvelope) => boolean;
+  /** What decided, from the whole to its smallest part: `event.data.total >= 100: false`. Holds values of the event. */
+  readonly why: (event: EventEnvelope) => readonly string[];
+}
+
+/** `transform`: what a route's handler sees in the place of the event's data. */
+export interface Transform {
+  /** Paths that are kept; undefined: all. */
+  readonly pick: readonly string[] | undefined;
+  /** Expressions by the path that they are put at. */
+  readonly set: Readonly<Record<string, string>>;
+  /** The event with other data; the given one stays as it is. Throws an Error like a condition. */
+  readonly apply: (event: EventEnvelope) => EventEnvelope;
+}
+
+/** What puts deliveries into lines. */
+export interface OrderingRule {
+  /** The CEL expression. */
+  readonly source: string;
+  /** Throws when the event has no answer; the message holds no value of the event. */
+  key(event: EventEnvelope): string;
+}
+
 /** Where a thing stands in a file; line and column count from 1. */
 export interface SourcePosition {
   readonly file: string;
@@ -85,6 +114,8 @@ export interface Route {
   readonly breaker: BreakerPolicy | undefined;
   readonly deadLetter: DeadLetterPolicy;
   readonly maxAge: number | undefined;
+  /** Deliveries with one key run one after another. */
+  readonly ordering?: OrderingRule | undefined;
   readonly startFrom: 'new' | 'beginning';
   readonly enabled: boolean;
   /** Changes exactly when something that shapes behaviour changes (secrets and referenced files included). */

@@ -40,6 +40,8 @@ export type Signal =
       readonly latency: number;
     }
   | { readonly kind: 'unmatched'; readonly route: Route; readonly count: number }
+  /** The key of an ordered route has no answer for an event, which runs without order. */
+  | { readonly kind: 'unkeyed'; readonly route: Route; readonly reason: string }
   | { readonly kind: 'reclaimed'; readonly route: Route; readonly count: number }
   | { readonly kind: 'fenced'; readonly route: Route; readonly count: number }
   | { readonly kind: 'lost'; readonly route: Route; readonly ids: readonly string[] }

@@ -27,10 +27,12 @@ const longestSleep = 1_000;
 
 export interface ConsumerDeps {
   readonly route: Route;
-  readonly group: Group;
+  readonly group: Pick<Group, 'read'>;
   readonly executor: Executor;
   readonly gate: BreakerGate | undefined;
   readonly suspects: SuspectLane;
+  /** False: nothing may start now, whatever the breaker says [it may]. */
+  readonly mayStart?: (() => boolean) | undefined;
   readonly now: () => number;
   readonly timers: Timers;
   readonly random: () => number;
@@ -253,7 +255,8 @@ export class Consumer {
   }
 
   #isOpen(): boolean {
-    const { suspects } = this.#deps;
+    const { suspects, mayStart } = this.#deps;
+    if (mayStart?.() === false) return false;
     return !suspects.closed || suspects.admits(this.#queue[this.#head]);
   }
 

@@ -18,6 +18,7 @@ import { Consumer } from './consumer.ts';
 import { Executor } from './executor.ts';
 import type { Mask } from './fault.ts';
 import { GroupLoops } from './loops.ts';
+import { Ordering } from './order.ts';
 import { Outcomes } from './outcomes.ts';
 import { Quarantine } from './quarantine.ts';
 import { Settler } from './settler.ts';
@@ -62,6 +63,7 @@ export class Worker {
   #quarantine: Quarantine;
   #breaker: { readonly gate: BreakerGate; leave(): void } | undefined;
   #shortCircuit: ShortCircuit | undefined;
+  #order: Ordering | undefined;
 
   constructor(deps: WorkerDeps) {
     this.#deps = deps;
@@ -120,12 +122,17 @@ export class Worker {
       group,
       journal: deps.journal !== 'off',
       timers,
-      onSettled: (item, result) => this.#outcomes.settled(item, result),
+      onSettled: (item, result) => {
+        this.#outcomes.settled(item, result);
+        this.#order?.settled(item, result);
+      },
       onFault,
     });
+    this.#order = this.#orderOf(deps);
     this.#consumer = new Consumer({
       route,
-      group,
+      group: this.#order ?? group,
+      mayStart: this.#order && (() => this.#order?.holds === true),
       executor: this.#executor,
       gate: this.#breaker?.gate,
       suspects: deps.suspects,
@@ -152,21 +159,37 @@ export class Worker {
       leaseMs: deps.leaseMs,
       random,
       timers,
-      held: () => [
-        ...this.#executor.entries(),
-        ...this.#consumer.waiting(),
-        ...this.#settler.entries(),
-        ...this.#quarantine.entries(),
-      ],
-      room: () => this.#consumer.queued < route.concurrency * 4 && this.#quarantine.room,
+      held: () => this.#held(),
+      room: () =>
+        this.#order?.sweeps !== false && this.#consumer.queued < route.concurrency * 4 && this.#quarantine.room,
       onLost: (entries) => this.#lost(entries),
       onReclaimed: (entries, lost) => this.#reclaimed(entries, lost),
       onFault,
     });
   }
 
+  #orderOf({ route, group, bus, leaseMs, timers, observer }: WorkerDeps): Ordering | undefined {
+    if (route.ordering === undefined) return undefined;
+    return new Ordering({
+      ...{ rule: route.ordering, concurrency: route.concurrency, group, leaseMs, timers },
+      now: () => bus.now(),
+      wants: matchAny(route.on),
+      held: () => this.#held(),
+      unfinished: () => [...this.#executor.entries(), ...this.#settler.entries()],
+      sortOut: (entries) => this.#quarantine.sortOut(entries),
+      start: (entries) => this.#consumer.add(entries),
+      settle: (item) => this.#settler.add(item, undefined),
+      unqueue: () => this.#unqueue(),
+      wake: () => this.#consumer.wake(),
+      onUnkeyed: (reason) => observer({ kind: 'unkeyed', route, reason }),
+      onLost: (ids) => observer({ kind: 'lost', route, ids }),
+      onFault: (error) => this.#fault(error),
+    });
+  }
+
   start(): void {
     this.#quarantine.start();
+    this.#order?.start();
     this.#consumer.start();
     this.#loops.start();
     if (this.#breaker !== undefined) this.#shortCircuit?.start(this.#breaker.gate.state);
@@ -183,7 +206,7 @@ export class Worker {
       route: this.route,
       inFlight: this.#executor.inFlight,
       leaked: this.#executor.leaked,
-      queued: this.#consumer.queued,
+      queued: this.#consumer.queued + (this.#order?.waiting ?? 0),
       held: this.#consumer.held,
       breaker: this.#breaker?.gate.state ?? closedBreaker(0),
     };
@@ -194,7 +217,7 @@ export class Worker {
     const { timers } = this.#deps;
     const end = timers.now() + deadline;
     const suspects = this.#quarantine.stop();
-    const rest = [...(await this.#consumer.stop()), ...suspects];
+    const rest = [...(await this.#consumer.stop()), ...suspects, ...(this.#order?.stop() ?? [])];
     await this.#quietly(() => (rest.length === 0 ? Promise.resolve() : this.#deps.group.release(rest)));
     await this.#until(() => this.#executor.inFlight === 0, end);
     await this.#handBack();
@@ -206,6 +229,7 @@ export class Worker {
     this.#settler.stop();
     await this.#quietly(() => this.#breaker?.gate.settled() ?? Promise.resolve());
     this.#breaker?.leave();
+    await this.#quietly(() => this.#order?.leave() ?? Promise.resolve());
     await this.#quietly(() => this.#deps.group.close());
     await this.#quietly(async () => this.#deps.handler.close?.());
     this.#deps.observer({ kind: 'route_stopped', route: this.route });
@@ -235,6 +259,26 @@ export class Worker {
     }
   }
 
+  // ── what it has in hand ──────────────────────────────────────────────────────────────────────────────────────
+
+  #held(): Entry[] {
+    return [
+      ...this.#executor.entries(),
+      ...this.#consumer.waiting(),
+      ...this.#settler.entries(),
+      ...this.#quarantine.entries(),
+      ...(this.#order?.entries() ?? []),
+    ];
+  }
+
+  /** Takes back what has not started. */
+  #unqueue(): readonly Entry[] {
+    const rest = [...this.#consumer.waiting(), ...this.#quarantine.entries()];
+    this.#consumer.drop(rest);
+    this.#quarantine.drop(rest);
+    return rest;
+  }
+
   // ── the breaker ──────────────────────────────────────────────────────────────────────────────────────────────
 
   #breakerChanged(from: BreakerState, to: BreakerState, ours: boolean): void {
@@ -249,6 +293,7 @@ export class Worker {
     this.#executor.lost(entries);
     this.#consumer.drop(entries);
     this.#quarantine.drop(entries);
+    this.#order?.lost(entries);
     this.#deps.observer({ kind: 'fenced', route: this.route, count: entries.length });
   }
 
@@ -257,7 +302,8 @@ export class Worker {
     if (lost.length > 0) observer({ kind: 'lost', route: this.route, ids: lost });
     if (entries.length === 0) return;
     observer({ kind: 'reclaimed', route: this.route, count: entries.length });
-    this.#consumer.add(this.#quarantine.sortOut(entries));
+    if (this.#order === undefined) this.#consumer.add(this.#quarantine.sortOut(entries));
+    else this.#order.add(entries);
   }
 
   #fault(error: Error): void {
