@@ -177,6 +177,10 @@ export const configErrors = {
     title: 'an expression that cannot work',
     help: 'It is well-formed, but names something that does not exist, calculates with types that do not go together, comes to the wrong type, or is too long. What an expression sees is `event`: `id`, `source`, `type`, `time`, `subject`, `data`, `correlationid`, `traceparent` and the extensions.',
   },
+  EF2032: {
+    title: 'fields of set that lie inside of each other',
+    help: '`set` adds each of its fields by itself, in no order. Where `customer` is set, put what `customer.tier` should be into its expression.',
+  },
   EF2040: {
     title: 'previousId names a route that is still there',
     help: 'A route takes over the position, retries and dead letters of the route that it was before, so that one has to be gone. Once every engine has made the rename, `previousId` can go, and then the old id is free for a new route, which starts with nothing.',

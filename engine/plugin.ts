@@ -40,7 +40,10 @@ export interface Delivery {
   readonly traceparent: string | undefined;
   /** ms since the epoch. */
   readonly publishedAt: number;
-  /** The event as it was published, byte for byte; undefined when the publisher sent less than a whole envelope. */
+  /**
+   * The event as it was published, byte for byte; undefined when the publisher sent less than a whole envelope, and when
+   * the route has a `transform`: what the handler passes on is the event that it was given.
+   */
   readonly original: string | undefined;
   /**
    * Adds to a counter in the bus, in the same atomic step that settles this delivery as delivered, so that a repeat is

@@ -87,7 +87,7 @@ function withNumbers(environment: Environment): Environment {
 
 const basis = withNumbers(new Environment(options));
 const running = basis.clone().registerVariable('event', 'map<string, dyn>');
-const functions = [...new Set(running.getDefinitions().functions.map(({ name }) => name))];
+const functions = [...new Set(running.getDefinitions().functions.map(({ name }) => name))].sort();
 
 /** One for each set of extensions that expressions name: they are few. */
 const checkers = new Map<string, Environment>();
@@ -125,7 +125,7 @@ export function partsOf(node: CelNode): CelNode[] {
   return parts;
 }
 
-export function walk(node: CelNode, visit: (node: CelNode) => void): void {
+function walk(node: CelNode, visit: (node: CelNode) => void): void {
   visit(node);
   for (const part of partsOf(node)) walk(part, visit);
 }
@@ -136,7 +136,7 @@ type Evaluate = (evaluator: unknown, node: unknown, context: unknown) => unknown
  * Puts `around` in front of a node's evaluation. The library puts another function in the place of `evaluate` when a node
  * runs for the first time, so that the place is a pair of accessors here.
  */
-export function intercept(node: CelNode, around: (run: () => unknown) => unknown): void {
+function intercept(node: CelNode, around: (run: () => unknown) => unknown): void {
   const inside = node as unknown as { evaluate: Evaluate };
   let { evaluate } = inside;
   const outer: Evaluate = (evaluator, self, context) => around(() => evaluate.call(node, evaluator, self, context));
@@ -229,6 +229,16 @@ function guardMatches(node: CelNode): void {
   });
 }
 
+/** Told about by itself: the library would speak of its arguments first. */
+function checkFunction(source: string, node: CelNode): void {
+  if (node.op !== 'call' && node.op !== 'rcall') return;
+  const [name] = node.args;
+  if (functions.includes(name)) return;
+  const start = source.indexOf(name, node.op === 'rcall' ? node.args[1].end : node.start);
+  const place = { start, end: start + name.length };
+  refuse(place, `expected a function of CEL, got ${name}`, suggestion(name, functions, 'functions'));
+}
+
 /** The names that an expression takes from the event itself. A typo is told about; any other name is an extension's. */
 function extensionsIn(root: CelNode): string[] {
   const names: string[] = [];
@@ -273,38 +283,46 @@ const hints: readonly (readonly [RegExp, string])[] = [
   [/^(and|or|not|is)\b/i, 'CEL writes && for and, || for or, ! for not'],
   [/^[&|]/, 'CEL writes && for and, || for or'],
   [/^`/, 'texts stand in single or double quotes'],
-  [/^\{\{|^%/, 'an expression stands alone, without {{ }}: that is the language of templates'],
 ];
 
-const hintAt = (source: string, start: number): string | undefined =>
-  hints.find(([pattern]) => pattern.test(source.slice(start)))?.[1];
+function hintAt(source: string, start: number): string | undefined {
+  if (/^\s*\{[{%]/.test(source)) return 'an expression stands alone: {{ }} belongs to templates';
+  return hints.find(([pattern]) => pattern.test(source.slice(start)))?.[1];
+}
 
 function unknownVariable(name: string): { message: string; help: string | undefined } {
   const message = `expected event, or the variable of a loop, got ${name}`;
   if (Object.hasOwn(attributes, name)) return { message, help: `did you mean event.${name}?` };
-  return { message, help: nearest(name, ['event']) && 'did you mean "event"?' };
-}
-
-function unknownFunction(name: string, signature: string): { message: string; help: string | undefined } {
-  const known = [...functions, ...loops, 'has'];
-  if (known.includes(name))
-    return { message: `expected arguments that ${name} takes, got ${signature}`, help: undefined };
-  return { message: `expected a function of CEL, got ${name}`, help: suggestion(name, known, 'functions') };
+  if (nearest(name, ['event']) !== undefined) return { message, help: 'did you mean "event"?' };
+  return { message, help: `a text stands in quotes of its own: ${JSON.stringify(name)}` };
 }
 
 /** What the library says at load, in our words. */
 function explainFault(error: ParseError | TypeFault, source: string): ExpressionFault {
   const { start, end } = error.range ?? { start: 0, end: source.length };
   const place = { start, end: Math.max(end, start + 1) };
-  if (error instanceof ParseError) {
-    const isEnd = start >= source.trimEnd().length;
-    const message = isEnd
-      ? 'expected a CEL expression, got its end too early'
-      : `expected a CEL expression, got: ${error.summary.charAt(0).toLowerCase()}${error.summary.slice(1)}`;
-    return { kind: 'syntax', message, ...place, help: isEnd ? undefined : hintAt(source, start) };
-  }
+  if (error instanceof ParseError) return { kind: 'syntax', ...place, ...syntaxOf(error, source, place) };
   return { kind: 'meaning', ...place, ...meaningOf(error, source) };
 }
+
+const misplaced: ReadonlySet<string> = new Set(['unexpected_character', 'unexpected_token', 'expected_token']);
+
+function syntaxOf(
+  error: ParseError,
+  source: string,
+  { start, end }: { start: number; end: number },
+): { message: string; help: string | undefined } {
+  if (start >= source.trimEnd().length) {
+    return { message: 'expected a CEL expression, got its end too early', help: undefined };
+  }
+  const got = JSON.stringify(source.slice(start, end));
+  if (misplaced.has(error.code)) {
+    return { message: `expected an operator, a value or the end here, got ${got}`, help: hintAt(source, start) };
+  }
+  return { message: `expected a CEL expression, got: ${lower(error.summary)}`, help: hintAt(source, start) };
+}
+
+const lower = (text: string): string => `${text.charAt(0).toLowerCase()}${text.slice(1)}`;
 
 function meaningOf(error: TypeFault, source: string): { message: string; help: string | undefined } {
   const { node, summary } = error;
@@ -312,13 +330,15 @@ function meaningOf(error: TypeFault, source: string): { message: string; help: s
   switch (error.code) {
     case 'unknown_variable':
       return unknownVariable(String(args));
-    case 'no_matching_overload':
-      return unknownFunction(Array.isArray(args) ? String(args[0]) : '', shownTypes(summary));
+    case 'no_matching_overload': {
+      const name = Array.isArray(args) ? String(args[0]) : '';
+      return { message: `expected arguments that ${name} takes, got ${shownTypes(summary)}`, help: undefined };
+    }
     case 'no_such_overload':
       return { message: `expected operands that go together, got ${shownTypes(summary)}`, help: undefined };
     default:
       return {
-        message: `expected a CEL expression that can be evaluated, got: ${summary.charAt(0).toLowerCase()}${summary.slice(1)}`,
+        message: `expected a CEL expression that can be evaluated, got: ${lower(summary)}`,
         help: hintAt(source, error.range?.start ?? 0),
       };
   }
@@ -372,8 +392,7 @@ function evaluator(source: string, program: (context: { event: unknown }) => unk
   };
 }
 
-/** Compiles an expression over `event`. Never throws. */
-export function compileCel(source: string): CelResult {
+function compile(source: string): CelResult {
   if (source.length > longestExpression) {
     const message = `expected at most ${longestExpression} characters, got ${source.length}`;
     const place = { start: longestExpression, end: source.length };
@@ -381,6 +400,7 @@ export function compileCel(source: string): CelResult {
   }
   try {
     const program = running.parse(source);
+    walk(program.ast, (node) => checkFunction(source, node));
     const checked = checkerFor(extensionsIn(program.ast)).check(source);
     if (checked.error !== undefined) throw checked.error;
     walk(program.ast, guardMatches);
@@ -395,6 +415,44 @@ export function compileCel(source: string): CelResult {
     }
     throw error;
   }
+}
+
+/** Compiles a checked expression anew; `see` hears what each of its parts comes to, each time that it does. */
+export function compileWatched(
+  source: string,
+  see: (node: CelNode, found: { readonly value: unknown } | { readonly error: string }) => void,
+): Pick<CelProgram, 'root' | 'evaluate'> {
+  const result = compile(source);
+  if (!result.ok) throw new Error(`expected an expression that was checked, got ${source}`);
+  const { root, evaluate } = result.program;
+  walk(root, (node) => {
+    intercept(node, (run) => {
+      try {
+        const value = run();
+        see(node, { value });
+        return value;
+      } catch (error) {
+        const said = error instanceof EvaluationError ? explainEvaluation(error, source) : (error as Error).message;
+        see(node, { error: said });
+        throw error;
+      }
+    });
+  });
+  return { root, evaluate };
+}
+
+/** The same expression often stands in many routes, and in each reload again. */
+const compiled = new Map<string, CelResult>();
+const mostKept = 1_000;
+
+/** Compiles an expression over `event`. Never throws. */
+export function compileCel(source: string): CelResult {
+  const known = compiled.get(source);
+  if (known !== undefined) return known;
+  const fresh = compile(source);
+  if (compiled.size >= mostKept) compiled.clear();
+  compiled.set(source, fresh);
+  return fresh;
 }
 
 /** The value of an expression as JSON has it; undefined for an optional that is empty. Throws {@link ExpressionError}. */

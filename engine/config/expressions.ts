@@ -1,4 +1,5 @@
 /** The expressions of a route: what they must come to, and where in the file they are wrong. */
+import type { Condition } from '../core/route.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { EventEnvelope } from '../event.ts';
 import { type CelProgram, compileCel, ExpressionError, type ExpressionFault } from './cel.ts';
@@ -7,14 +8,9 @@ import type { OpenFile } from './pipeline-file.ts';
 import { placeWithin } from './scalar.ts';
 import { diagnose } from './source.ts';
 import { nodeAt, valuePlace } from './tree.ts';
+import { whyOf } from './why.ts';
 
 type Refusal = { readonly ok: false; readonly fault: ExpressionFault };
-
-/** Throws {@link ExpressionError} when the event has no answer: a field is missing, or is of another type. */
-export interface Condition {
-  readonly source: string;
-  test(event: EventEnvelope): boolean;
-}
 
 function compileTo<T>(
   source: string,
@@ -30,7 +26,7 @@ function compileTo<T>(
   return { ok: false, fault: { kind: 'meaning', message, start: 0, end: source.length, help: undefined } };
 }
 
-/** `when`: an expression that says yes or no. */
+/** `when`: an expression that says yes or no. Its test throws {@link ExpressionError}. */
 export const compileCondition = (source: string): ({ readonly ok: true } & Condition) | Refusal =>
   compileTo(source, ['bool'], 'true or false', (program) => ({
     source,
@@ -39,6 +35,7 @@ export const compileCondition = (source: string): ({ readonly ok: true } & Condi
       if (typeof answer === 'boolean') return answer;
       throw new ExpressionError(`expected true or false from ${source}, got ${kindOf(answer)}`);
     },
+    why: (event) => whyOf(source, event),
   }));
 
 /**

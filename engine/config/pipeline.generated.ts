@@ -31,6 +31,10 @@ export type EventType = {
    */
   onInvalid?: 'reject' | 'deadLetter' | 'warn';
 } | null;
+/**
+ * A field of the event's data; dots lead into maps.
+ */
+export type DataPath = string;
 
 /**
  * A pipeline of EventFlow: routes that bind event types to handlers, with retries, circuit breakers and dead letters.
@@ -224,6 +228,11 @@ export interface Route {
    */
   on: [string, ...string[]];
   /**
+   * A CEL expression over `event` that says which events of these types the route wants. An event it is false for is settled at once, like one of another type. One it has no answer for (a field is missing, or is of another type) is dead-lettered with the reason `invalid` and the code `when_failed`, without an attempt: nothing is dropped in silence. `has(event.data.x)` asks whether there is a field. Without it the route wants every event of its types.
+   */
+  when?: string;
+  transform?: Transform;
+  /**
    * A handler of an allowed plugin: its name, or `package:name` when several plugins have one of that name.
    */
   handler: string;
@@ -250,4 +259,25 @@ export interface Route {
    * A route that is not enabled is validated and does not run; its state is kept.
    */
   enabled?: boolean;
+}
+/**
+ * What the handler, its templates and its target see in the place of the event's data: first what `pick` keeps, then what `set` adds. The event itself stays as it was published: its dead letters, redrives and other routes have all of it, and every attempt transforms anew. Data that cannot be transformed (an expression has no answer, or the data is no map) is dead-lettered with the reason `invalid` and the code `transform_failed`, without an attempt. Without the field the handler gets the event as it is.
+ */
+export interface Transform {
+  /**
+   * Fields of the data that are kept; dots lead into maps. A field that the event does not have is left out. Without it all of the data is kept.
+   *
+   * @minItems 1
+   * @maxItems 100
+   */
+  pick?: [DataPath, ...DataPath[]];
+  /**
+   * Fields of the new data, each with a CEL expression over the event as it was published; numbers and booleans stand for themselves, a text needs quotes of its own: '"web"'. An expression that comes to an empty optional (`event.data.?coupon`) leaves its field out. Without it nothing is added.
+   */
+  set?: {
+    /**
+     * A CEL expression.
+     */
+    [k: string]: string | number | boolean;
+  };
 }

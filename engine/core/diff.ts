@@ -91,10 +91,11 @@ const elsewhere: ReadonlySet<string> = new Set([
 
 /** A route as the file could have said it, all defaults written out; options in clear. */
 function fieldsOf(route: Route): Fields {
-  const { options, breaker, contents = {} } = route;
+  const { options, breaker, when, contents = {} } = route;
   const hashes = Object.entries(contents).map(([option, hash]) => [`content of ${option}`, hash.slice(0, 12)]);
   return {
     ...Object.fromEntries(Object.entries(route).filter(([name]) => !elsewhere.has(name))),
+    ...(when === undefined ? {} : { when: when.source }),
     with: options,
     circuitBreaker: breaker === undefined ? false : breakerFields(breaker),
     ...Object.fromEntries(hashes),

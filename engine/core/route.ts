@@ -95,6 +95,10 @@ export interface Route {
   readonly previousGroup?: string | undefined;
   /** Type patterns. */
   readonly on: readonly string[];
+  /** Undefined: every event of those types. */
+  readonly when?: Condition | undefined;
+  /** Undefined: the handler gets the event as it was published. */
+  readonly transform?: Transform | undefined;
   /** The handler's name in its plugin. */
   readonly handler: string;
   /** The npm package (or folder) that has it. */

@@ -5,7 +5,7 @@
 import type { Entry } from '../bus/bus.ts';
 import type { DeadReason } from '../core/delivery.ts';
 import type { Fault, Outcome } from '../core/outcome.ts';
-import type { EventTypeRule, Route } from '../core/route.ts';
+import type { Condition, EventTypeRule, Route, Transform } from '../core/route.ts';
 import type { Timer, Timers } from '../core/timers.ts';
 import { decodeEvent, type EventEnvelope } from '../event.ts';
 import { type Handler, type Log, skipReason } from '../plugin.ts';
@@ -14,7 +14,13 @@ import { RunningDelivery } from './running.ts';
 
 /** What an entry is before its handler is asked. */
 export type Admitted =
-  | { readonly kind: 'run'; readonly event: EventEnvelope }
+  | {
+      readonly kind: 'run';
+      /** As the handler gets it. */
+      readonly event: EventEnvelope;
+      /** As it was published: what expressions see. */
+      readonly published: EventEnvelope;
+    }
   | { readonly kind: 'unmatched' }
   | {
       readonly kind: 'dead';
@@ -31,6 +37,8 @@ export interface ExecutorDeps {
   readonly now: () => number;
   readonly timers: Timers;
   readonly wants: (type: string) => boolean;
+  /** Of the route's group: the same under every name of the route. */
+  readonly storage: string;
   /** The catalogue of the generation in force. */
   readonly eventTypes: () => ReadonlyMap<string, EventTypeRule>;
   /** Exactly once per delivery that ran. */
@@ -91,20 +99,26 @@ export class Executor {
       return dead('undecodable', undefined, 'undecodable', (error as Error).message);
     }
     if (!wants(event.type)) return { kind: 'unmatched' };
+    const unwanted = route.when === undefined ? undefined : judge(route.when, event);
+    if (unwanted !== undefined) return unwanted;
     if (route.maxAge !== undefined && now() - entry.publishedAt > route.maxAge) {
       return dead('expired', event, 'expired', `expected to be delivered within ${route.maxAge} ms of its publication`);
     }
     const rule = eventTypes().get(event.type);
-    if (rule?.onInvalid !== 'deadLetter' || rule.check === undefined) return { kind: 'run', event };
-    const faults = rule.check(event.data);
-    return faults.length === 0 ? { kind: 'run', event } : dead('invalid', event, 'invalid', faults.join('; '));
+    if (rule?.onInvalid === 'deadLetter' && rule.check !== undefined) {
+      const faults = rule.check(event.data);
+      if (faults.length > 0) return dead('invalid', event, 'invalid', faults.join('; '));
+    }
+    if (route.transform !== undefined) return transformed(route.transform, event);
+    return { kind: 'run', event, published: event };
   }
 
   /** Starts the handler. `period` and `probe` come from the breaker. */
   run(entry: Entry, event: EventEnvelope, period: number, probe?: string): void {
     const { route, handler, log, now } = this.#deps;
-    const delivery = new RunningDelivery(entry, event, route.group, log, now(), period, probe);
+    const delivery = new RunningDelivery(entry, event, route.group, this.#deps.storage, log, now(), period, probe);
     delivery.place = this.#running.push(delivery) - 1;
+    delivery.transformed = route.transform !== undefined;
     if (this.#timer === undefined) this.#arm(route.timeout);
     this.#deps.lastStarted[0] = this.#deps.number;
     try {
@@ -221,6 +235,23 @@ export class Executor {
       soonest = soonest === undefined ? at : Math.min(soonest, at);
     }
     return soonest;
+  }
+}
+
+/** Undefined: the route wants it. An expression without an answer drops nothing: somebody has to look. */
+function judge(when: Condition, event: EventEnvelope): Admitted | undefined {
+  try {
+    return when.test(event) ? undefined : { kind: 'unmatched' };
+  } catch (error) {
+    return dead('invalid', event, 'when_failed', (error as Error).message);
+  }
+}
+
+function transformed(transform: Transform, event: EventEnvelope): Admitted {
+  try {
+    return { kind: 'run', event: transform.apply(event), published: event };
+  } catch (error) {
+    return dead('invalid', event, 'transform_failed', (error as Error).message);
   }
 }
 

@@ -9,6 +9,7 @@ export class RunningDelivery implements Delivery {
   readonly entry: Entry;
   readonly event: EventEnvelope;
   readonly route: string;
+  readonly #storage: string;
   readonly attempt: number;
   readonly log: Log;
   /** ms since the epoch, the bus's clock. */
@@ -24,6 +25,8 @@ export class RunningDelivery implements Delivery {
   timedOutAt: number | undefined;
   /** It was given up and its handler still runs. */
   leaked = false;
+  /** The handler gets other data than was published. */
+  transformed = false;
   tallies: Tally[] | undefined;
   // Made on first use: most handlers of quick routes never look at the signal, and a controller is not free.
   #controller: AbortController | undefined;
@@ -33,6 +36,7 @@ export class RunningDelivery implements Delivery {
     entry: Entry,
     event: EventEnvelope,
     route: string,
+    storage: string,
     log: Log,
     startedAt: number,
     period: number,
@@ -41,6 +45,7 @@ export class RunningDelivery implements Delivery {
     this.entry = entry;
     this.event = event;
     this.route = route;
+    this.#storage = storage;
     this.attempt = entry.state?.attempt ?? 1;
     this.log = log;
     this.startedAt = startedAt;
@@ -55,7 +60,8 @@ export class RunningDelivery implements Delivery {
   }
 
   get idempotencyKey(): string {
-    return `${this.route}:${this.event.source}:${this.event.id}`;
+    // A renamed route goes on with its deliveries: their targets must know them again.
+    return `${this.#storage}:${this.event.source}:${this.event.id}`;
   }
 
   get traceparent(): string | undefined {
@@ -67,7 +73,7 @@ export class RunningDelivery implements Delivery {
   }
 
   get original(): string | undefined {
-    return this.entry.meta === undefined ? this.entry.body : undefined;
+    return this.entry.meta === undefined && !this.transformed ? this.entry.body : undefined;
   }
 
   tally(name: string, bucket: number, key: string, by: number): void {
