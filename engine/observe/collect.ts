@@ -139,6 +139,7 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
   eventflow_duplicates_suppressed_total: ({ recorder }) =>
     Array.from(recorder.published, ([event_type, series]) => ({ labels: { event_type }, value: series.duplicates })),
   eventflow_unmatched_total: perRoute((series) => series.unmatched),
+  eventflow_unkeyed_total: perRoute((series) => series.unkeyed),
 
   eventflow_consumer_lag: (view) => lagSamples(view, (stream) => stream.entries),
   eventflow_consumer_lag_known: (view) => lagSamples(view, (stream) => (stream.known ? 1 : 0)),

@@ -54,6 +54,10 @@ export class LogLines {
         return this.#dlqDropped(signal);
       case 'misbehaved':
         return this.#once('warn', `misbehaved ${signal.route.group}`, signal.what, { route: signal.route.group });
+      case 'unkeyed':
+        return this.#once('warn', `unkeyed ${signal.route.group}`, `an event runs without order: ${signal.reason}`, {
+          route: signal.route.group,
+        });
       case 'leaking':
         return this.#log.error(
           { route: signal.route.group, handler: signal.route.handler, count: signal.count },

@@ -115,6 +115,9 @@ export class Recorder {
       case 'unmatched':
         this.series(signal.route).unmatched += signal.count;
         return;
+      case 'unkeyed':
+        this.series(signal.route).unkeyed++;
+        return;
       case 'misbehaved':
         this.series(signal.route).misbehaved++;
         return;

@@ -96,6 +96,7 @@ export class RouteSeries {
   readonly transitions = new Float64Array(circuitStates.length ** 2);
   retries = 0;
   unmatched = 0;
+  unkeyed = 0;
   reclaimed = 0;
   fenced = 0;
   misbehaved = 0;

@@ -153,6 +153,7 @@ test('every further signal moves its own counter', async () => {
   const retry = { route: receipt, eventId: 'e', attempt: 1, delayMs: 5, fault: unavailable } as const;
   for (const kind of ['unmatched', 'reclaimed', 'fenced'] as const) metrics.observer({ kind, ...one });
   metrics.observer({ kind: 'lost', route: receipt, ids: ['1-0', '2-0', '3-0'] });
+  metrics.observer({ kind: 'unkeyed', route: receipt, reason: 'expected event.subject, got nothing' });
   metrics.observer({ kind: 'retry_scheduled', ...retry });
   metrics.observer({ kind: 'published', eventType: 'order.paid', source: '/shop', count: 7 });
   metrics.observer({ kind: 'duplicate_suppressed', eventType: 'order.paid' });
@@ -162,8 +163,15 @@ test('every further signal moves its own counter', async () => {
   const page = await metrics.render();
   const of = (name: string): number => sampleOf(page, `eventflow_${name}`, labels);
   assert.deepEqual(
-    ['unmatched_total', 'reclaimed_total', 'fenced_total', 'lost_total', 'retries_scheduled_total'].map(of),
-    [2, 2, 2, 3, 1],
+    [
+      'unmatched_total',
+      'unkeyed_total',
+      'reclaimed_total',
+      'fenced_total',
+      'lost_total',
+      'retries_scheduled_total',
+    ].map(of),
+    [2, 1, 2, 2, 3, 1],
   );
   assert.equal(sampleOf(page, 'eventflow_events_published_total', { event_type: 'order.paid', source: 'other' }), 7);
   assert.equal(sampleOf(page, 'eventflow_duplicates_suppressed_total', { event_type: 'order.paid' }), 1);

@@ -80,6 +80,15 @@ export const routeMetrics = [
     scope: 'engine',
     alerts: ['EventFlowNothingMoves'],
   },
+  {
+    name: 'eventflow_unkeyed_total',
+    type: 'counter',
+    help: 'Deliveries of a route with ordering whose key had no answer: they ran without order.',
+    labels: perRoute,
+    unit: 'short',
+    scope: 'engine',
+    alerts: [],
+  },
 
   // ── what waits and what runs ───────────────────────────────────────────────────────────────────────────────────
   {
