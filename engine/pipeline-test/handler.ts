@@ -17,7 +17,11 @@ const hang = (signal: AbortSignal): Promise<never> =>
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
 
-async function give({ after, ending }: Answer, { timers }: ScriptedDeps, signal: AbortSignal): Promise<undefined | Skip> {
+async function give(
+  { after, ending }: Answer,
+  { timers }: ScriptedDeps,
+  signal: AbortSignal,
+): Promise<undefined | Skip> {
   if (after > 0) await Promise.race([timers.wait(after), hang(signal)]);
   switch (ending.kind) {
     case 'delivered':

@@ -93,10 +93,6 @@ class Loader {
     this.#loaded.set(key, loading);
     return loading;
   }
-
-  all(): Promise<LoadResult[]> {
-    return Promise.all(this.#loaded.values());
-  }
 }
 
 const outcomesIn = (timeline: Timeline, group: string): Outcome[] => [
@@ -172,8 +168,7 @@ function judge(file: OpenTestFile, index: number, record: RunRecord, happened: H
 async function runOne(
   file: OpenTestFile,
   index: number,
-  generation: Generation,
-  secrets: readonly string[],
+  { generation, secrets }: Extract<LoadResult, { ok: true }>,
   deps: TestDeps,
   uses: Uses,
 ): Promise<TestResult> {
@@ -207,57 +202,56 @@ async function runOne(
   };
 }
 
-/** Never rejects because of what stands in a file. */
-export async function runTestFile(path: string, deps: TestDeps): Promise<FileResult> {
-  const reading = openReading(deps.cwd, deps.env);
-  const opened = await openTestFile(path, reading);
-  const { file, source } = opened;
-  const found: Diagnostic[] = [...opened.diagnostics, ...(file === undefined ? [] : checkMeaning(file))];
-  const own = new Map(source === undefined ? [] : [[source.file, source.text]]);
-  if (file === undefined || hasErrors(found)) {
-    return { file: reading.name(path), tests: [], diagnostics: found, sources: own, routes: [], files: [path] };
-  }
+/** A file that was read, with the pipelines of each of its tests. */
+interface Prepared {
+  readonly file: OpenTestFile | undefined;
+  /** By the index of the test. */
+  readonly loads: readonly LoadResult[];
+  /** Of the file itself; those of its pipelines are in `loads`. */
+  readonly diagnostics: readonly Diagnostic[];
+  readonly sources: ReadonlyMap<string, string>;
+}
+
+async function prepare(path: string, deps: TestDeps): Promise<Prepared> {
+  const { file, source, diagnostics } = await openTestFile(path, openReading(deps.cwd, deps.env));
+  const own = source === undefined ? [] : [[source.file, source.text] as const];
+  if (file === undefined) return { file, loads: [], diagnostics, sources: new Map(own) };
   const loader = new Loader(file, deps);
-  const uses = new Uses();
-  const tests: TestResult[] = [];
-  for (const [index, test] of file.valid.tests.entries()) {
-    const loaded = await loader.load(test);
-    if (loaded.ok) uses.know(loaded.generation);
-    if (deps.wanted?.(test.name) === false) continue;
-    const problems = loaded.ok ? checkTestNames(file, index, loaded.generation) : loaded.diagnostics;
-    found.push(...problems);
-    if (!loaded.ok || hasErrors(problems)) continue;
-    const result = await runOne(file, index, loaded.generation, loaded.secrets, deps, uses);
-    deps.onTest?.(result);
-    tests.push(result);
-  }
-  const loads = await loader.all();
+  const loads = await Promise.all(file.valid.tests.map((test) => loader.load(test)));
+  const unknown = loads.flatMap((loaded, index) => (loaded.ok ? checkTestNames(file, index, loaded.generation) : []));
   return {
-    file: reading.name(path),
-    tests,
-    diagnostics: sortDiagnostics(found),
+    file,
+    loads,
+    diagnostics: sortDiagnostics([...diagnostics, ...checkMeaning(file), ...unknown]),
     sources: new Map([...loads.flatMap(({ sources }) => [...sources]), ...own]),
-    routes: uses.list(),
-    files: [path, ...loads.flatMap(({ files }) => files)],
   };
 }
 
-/** Everything that is wrong with a file of tests, without running one. Faults of its pipelines are told with them. */
-export async function checkTestFile(
+/** Everything that is wrong with a file of tests itself; nothing is run. */
+export const checkTestFile = async (
   path: string,
   deps: TestDeps,
-): Promise<Pick<FileResult, 'diagnostics' | 'sources'>> {
-  const opened = await openTestFile(path, openReading(deps.cwd, deps.env));
-  const { file, source } = opened;
-  const sources = new Map(source === undefined ? [] : [[source.file, source.text]]);
-  if (file === undefined) return { diagnostics: opened.diagnostics, sources };
-  const diagnostics = [...opened.diagnostics, ...checkMeaning(file)];
-  const loader = new Loader(file, deps);
-  for (const [index, test] of file.valid.tests.entries()) {
-    const loaded = await loader.load(test);
-    if (loaded.ok) diagnostics.push(...checkTestNames(file, index, loaded.generation));
+): Promise<Pick<FileResult, 'diagnostics' | 'sources'>> => prepare(path, deps);
+
+/** Runs the tests of a file, unless something is wrong with it. Never rejects because of what stands in a file. */
+export async function runTestFile(path: string, deps: TestDeps): Promise<FileResult> {
+  const { file, loads, diagnostics: found, sources } = await prepare(path, deps);
+  const ofPipelines = loads.flatMap((loaded) => (loaded.ok ? [] : loaded.diagnostics));
+  const diagnostics = sortDiagnostics([...found, ...ofPipelines]);
+  const uses = new Uses();
+  const tests: TestResult[] = [];
+  for (const [index, loaded] of loads.entries()) {
+    if (!loaded.ok || file === undefined) continue;
+    uses.know(loaded.generation);
+    const name = file.valid.tests[index]?.name ?? '';
+    if (hasErrors(diagnostics) || deps.wanted?.(name) === false) continue;
+    const result = await runOne(file, index, loaded, deps, uses);
+    deps.onTest?.(result);
+    tests.push(result);
   }
-  return { diagnostics: sortDiagnostics(diagnostics), sources };
+  const name = openReading(deps.cwd, deps.env).name(path);
+  const files = [...new Set([path, ...loads.flatMap((loaded) => loaded.files)])];
+  return { file: name, tests, diagnostics, sources, routes: uses.list(), files };
 }
 
 /** A failure as people read it: the place, and what happened. */

@@ -43,7 +43,7 @@ export interface RunRequest {
 export interface RunRecord {
   readonly timeline: Timeline;
   readonly ending: Ending;
-  /** ms from the start. */
+  /** When the last thing happened, or when time was over; ms from the start. */
   readonly endedAt: number;
 }
 
@@ -111,8 +111,8 @@ class World {
     this.#plan(events);
     const settled = (): Promise<boolean> => this.#isSettled(routes);
     const ending = await time.run({ until, steps: maxSteps, settled });
-    const endedAt = time.elapsed;
     const happenings = [...this.#happenings];
+    const endedAt = ending === 'settled' ? (happenings.at(-1)?.at ?? 0) : time.elapsed;
     await time.finish(this.#table.stop(0));
     return { timeline: new Timeline(happenings), ending, endedAt };
   }
