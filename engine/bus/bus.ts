@@ -7,13 +7,12 @@
  * stream: the id that its event got when it was published.
  */
 import type { BreakerState } from '../core/breaker.ts';
+import type { Claim } from '../core/claims.ts';
 import type { DeadLetter, DeadReason, DeliveryState, LastWords } from '../core/delivery.ts';
 import type { StreamRule } from '../core/match.ts';
-import type { Timers } from '../core/timers.ts';
 import type { PermitRequest, Permits } from '../core/rate-limit.ts';
+import type { Timers } from '../core/timers.ts';
 import type { StoredEvent } from '../event.ts';
-
-// ── publish ──────────────────────────────────────────────────────────────────────────────────────────────────────
 import type { GroupOrder } from './order.ts';
 
 export type { GroupOrder, Resting, Turn } from './order.ts';
@@ -163,6 +162,8 @@ export interface GroupTotals {
 /** One route's door to the bus. Calls may overlap, except `read` with `read`. */
 export interface Group {
   readonly name: string;
+  /** The same under every name that the group has had: what must survive a renaming goes by this. */
+  readonly storage: string;
   /**
    * The next entries, at most `limit`; waits up to about 2 s for the first. After `signal` aborts it resolves at once;
    * entries that had been read by then are returned all the same, and must be run or released.
@@ -215,7 +216,6 @@ export interface BreakerStore {
     expected: number,
     state: BreakerState,
   ): Promise<{ readonly won: boolean; readonly stored: StoredBreaker }>;
-}
   /** Removes it, unless it was changed since `expected`. From then on it is as if it had never been. */
   forget(key: string, expected: number): Promise<void>;
 }
@@ -229,6 +229,7 @@ export interface LimitStore {
    * costs the permits that it brought, never more.
    */
   take(key: string, request: PermitRequest): Promise<Permits>;
+}
 
 // ── dead letters, journal, state of the whole ────────────────────────────────────────────────────────────────────
 
@@ -259,11 +260,50 @@ export interface JournalLine {
 
 export interface GroupInfo {
   readonly group: string;
+  /** Where its state rests: the same for all of its names. */
+  readonly storage: string;
+  /** What it was called before, the latest first. */
+  readonly former: readonly string[];
   readonly patterns: readonly string[];
   readonly streams: readonly string[];
   /** ms since the epoch. */
   readonly activatedAt: number;
+  /** Since when no engine has had its route, which was taken out of the files; ms since the epoch. */
+  readonly removedAt: number | undefined;
+  /** Live engines whose generation has the route, also where it is disabled. */
+  readonly engines: readonly string[];
 }
+
+// ── who has which routes ─────────────────────────────────────────────────────────────────────────────────────────
+
+/** What an engine's generation has. */
+export interface Claims {
+  /** Disabled ones included. */
+  readonly routes: readonly Claim[];
+  readonly generation: number;
+  readonly hash: string;
+}
+
+export interface ClaimResult {
+  /** Groups that got another name by this call. */
+  readonly renamed: readonly { readonly from: string; readonly to: string }[];
+  /** Routes whose previous group the bus has never seen: they start with nothing. */
+  readonly unknown: readonly Claim[];
+}
+
+export interface EngineInfo {
+  readonly name: string;
+  /** Last sign of life, ms since the epoch. */
+  readonly at: number;
+  readonly generation: number;
+  readonly hash: string;
+}
+
+/** So long after its last sign of life an engine counts as gone, ms. */
+export const engineLifeMs = 20_000;
+
+/** What became of everything that rested in a group when it was purged. */
+export type Purged = Pick<GroupStats, 'pending' | 'retrying' | 'due' | 'dead'> & { readonly waiting: number };
 
 export interface Durability {
   readonly mode: 'fsync' | 'replicated' | 'none';
@@ -341,7 +381,28 @@ export interface Bus {
   now(): number;
   /** Resolves after the durability barrier, results in order. Rejects with `EF5xxx` when it cannot be known to be stored. */
   publish(items: readonly Publication[]): Promise<readonly PublishResult[]>;
+  /** The group rests where the last `claim` found it to; one that was not claimed, under its name. */
   openGroup(spec: GroupSpec): Promise<Group>;
+  /**
+   * Says which routes this engine has, under which names, and that it lives: to be called before the groups of a generation
+   * are opened, and then again every few seconds, well within `engineLifeMs`. Groups that are known under another name get
+   * the new one (see core/claims.ts); nothing is moved.
+   */
+  claim(claims: Claims): Promise<ClaimResult>;
+  /** Engines that gave a sign of life lately, this one included. */
+  engines(): Promise<readonly EngineInfo[]>;
+  /** Notes since when a group's route is removed, or with undefined that it is not. Opening the group does the latter too. */
+  markRemoved(group: string, at: number | undefined): Promise<void>;
+  /**
+   * A group that no route opens any more, to be cleared: `read` gives only what is due again, never what is waiting in
+   * the streams. Undefined: no such group.
+   */
+  openRemoved(group: string): Promise<Group | undefined>;
+  /**
+   * Removes a group with everything that rests in it, for good. Undefined: no such group. Rejects with `EF5026` while a
+   * live engine has its route.
+   */
+  purge(group: string): Promise<Purged | undefined>;
   /** Every group the bus knows, also those that no route uses any more. */
   groups(): Promise<readonly GroupInfo[]>;
   /** The same numbers as `Group.stats`, also for a group that is not open. Undefined: no such group. */
@@ -351,6 +412,7 @@ export interface Bus {
   /** Removes what every group has settled. Returns the number of entries removed. Never touches what one group needs. */
   trim(): Promise<number>;
   readonly breakers: BreakerStore;
+  readonly limits: LimitStore;
   readonly deadLetters: DeadLetterStore;
   /** Newest first. */
   journal(): AsyncIterable<JournalLine>;
@@ -377,4 +439,3 @@ export interface Bus {
   ping(): Promise<void>;
   close(): Promise<void>;
 }
-  readonly limits: LimitStore;

@@ -4,10 +4,10 @@
  */
 import { describe, test } from 'node:test';
 import { bookScenarios } from './exam/books.ts';
+import { claimScenarios } from './exam/claims.ts';
 import { conservationScenarios } from './exam/conservation.ts';
 import { deadLetterScenarios } from './exam/dead-letters.ts';
 import { leaseScenarios } from './exam/lease.ts';
-import { positionScenarios } from './exam/positions.ts';
 import { limitScenarios } from './exam/limits.ts';
 import { orderScenarios } from './exam/order.ts';
 import { positionScenarios } from './exam/positions.ts';
@@ -26,13 +26,14 @@ const parts = [
   positionScenarios,
   settleScenarios,
   retryScenarios,
-  leaseScenarios,
   orderScenarios,
+  leaseScenarios,
   deadLetterScenarios,
   trimScenarios,
   bookScenarios,
   limitScenarios,
   conservationScenarios,
+  claimScenarios,
 ];
 
 /** Registers the exam with node:test. `open` gives a bus on a fresh store for each scenario. */

@@ -4,8 +4,11 @@
  */
 import type {
   Bus,
+  ClaimResult,
+  Claims,
   DeadLetterStore,
   Durability,
+  EngineInfo,
   Entry,
   Group,
   GroupInfo,
@@ -13,10 +16,10 @@ import type {
   GroupSpec,
   GroupStats,
   JournalLine,
+  LimitStore,
   Publication,
   PublishResult,
   Reclaimed,
-  LimitStore,
   SettleItem,
   SettleResult,
   Tally,
@@ -31,23 +34,24 @@ import type { Host } from './time.ts';
 export class SimulatedBus implements Bus {
   readonly label = 'simulated:';
   readonly breakers: Bus['breakers'];
+  readonly limits: LimitStore;
   readonly deadLetters: DeadLetterStore;
   readonly #host: Host;
   readonly #network: Network;
-  readonly limits: LimitStore;
   readonly #ledger: Ledger;
   #opened = 0;
+  #storages: ReadonlyMap<string, string> = new Map();
 
   constructor(host: Host, network: Network, ledger: Ledger) {
     this.#host = host;
     this.#network = network;
     this.#ledger = ledger;
     this.breakers = breakersOf(host, network, ledger);
+    this.limits = limitsOf(host, network);
     this.deadLetters = deadLettersOf(host, network, ledger);
   }
 
   now(): number {
-    this.limits = limitsOf(host, network);
     return this.#network.time.now;
   }
 
@@ -69,29 +73,60 @@ export class SimulatedBus implements Bus {
   }
 
   async openGroup(spec: GroupSpec): Promise<Group> {
+    const storage = this.#storages.get(spec.group) ?? spec.group;
+    const stored = { ...spec, group: storage };
     await this.#network.call(this.#host, `open ${spec.group}`, ({ store }) => {
-      store.apply((model) => model.open(spec));
+      store.apply((model) => model.open(stored, spec.group));
       // Taken as confirmed: that a lost group is made again is the business of a bus, and in its own tests.
       store.replicate();
-      this.#ledger.opened(store.model, spec.group);
+      this.#ledger.opened(store.model, storage);
     });
     this.#opened += 1;
-    return new SimulatedGroup(spec, `${this.#host.name}#${this.#opened}`, this.#host, this.#network, this.#ledger);
+    return new SimulatedGroup(stored, `${this.#host.name}#${this.#opened}`, this.#host, this.#network, this.#ledger);
+  }
+
+  async claim(claims: Claims): Promise<ClaimResult> {
+    const plan = await this.#network.call(this.#host, 'claim', ({ store }) =>
+      store.apply((model) => model.claim(this.#host.name, claims, this.now())),
+    );
+    this.#storages = plan.storages;
+    return { renamed: plan.renames.map(({ from, to }) => ({ from, to })), unknown: plan.unknown };
+  }
+
+  engines(): Promise<readonly EngineInfo[]> {
+    return this.#read((model) => model.engines(this.now()));
+  }
+
+  async markRemoved(group: string, at: number | undefined): Promise<void> {
+    await this.#network.call(this.#host, 'mark', ({ store }) => store.apply((model) => model.markRemoved(group, at)));
+  }
+
+  async openRemoved(name: string): Promise<Group | undefined> {
+    const spec = await this.#read((model) => {
+      const group = model.groups.get(model.storageOf(name));
+      return group && { group: group.name, patterns: group.patterns, deadLetter: group.policy };
+    });
+    if (spec === undefined) return undefined;
+    this.#opened += 1;
+    const consumer = `${this.#host.name}#${this.#opened}`;
+    const stored = { ...spec, startFrom: 'new' } as const;
+    return new SimulatedGroup(stored, consumer, this.#host, this.#network, this.#ledger, true);
+  }
+
+  /** Nobody purges here: a person decides that, and then nothing is promised any more. */
+  purge(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   groups(): Promise<readonly GroupInfo[]> {
-    return this.#read((model) =>
-      [...model.groups.values()].map(({ name, patterns, cursors }) => ({
-        group: name,
-        patterns,
-        streams: [...cursors.keys()],
-        activatedAt: 0,
-      })),
-    );
+    return this.#read((model) => model.infos(this.now()));
   }
 
   groupStats(group: string): Promise<GroupStats | undefined> {
-    return this.#read((model) => (model.groups.has(group) ? model.stats(group, this.now()) : undefined));
+    return this.#read((model) => {
+      const storage = model.storageOf(group);
+      return model.groups.has(storage) ? model.stats(storage, this.now()) : undefined;
+    });
   }
 
   streams(): ReturnType<Bus['streams']> {
@@ -131,18 +166,22 @@ export class SimulatedBus implements Bus {
 
 class SimulatedGroup implements Group {
   readonly name: string;
+  readonly storage: string;
   readonly order: GroupOrder;
   readonly #spec: GroupSpec;
   readonly #consumer: string;
   readonly #host: Host;
   readonly #network: Network;
   readonly #ledger: Ledger;
+  readonly #dueOnly: boolean;
   #closed = false;
   /** The answer to a read was lost. */
   #gap = false;
 
-  constructor(spec: GroupSpec, consumer: string, host: Host, network: Network, ledger: Ledger) {
+  constructor(spec: GroupSpec, consumer: string, host: Host, network: Network, ledger: Ledger, dueOnly = false) {
     this.name = spec.group;
+    this.storage = spec.group;
+    this.#dueOnly = dueOnly;
     this.#spec = spec;
     this.#consumer = consumer;
     this.#host = host;
@@ -164,7 +203,7 @@ class SimulatedGroup implements Group {
         const answer = (entries: readonly Entry[]): void =>
           this.#network.reply(this.#host, `read ${this.name} ${entries.length}`, () => resolve(entries), reject);
         const serve = (): void => answer(this.#hand(limit));
-        if (store.model.hasSomething(this.name)) return serve();
+        if (this.#dueOnly || store.model.hasSomething(this.name)) return serve();
         const waiter: Waiter = {
           group: this.name,
           host: this.#host,
@@ -185,7 +224,7 @@ class SimulatedGroup implements Group {
   #hand(limit: number): readonly Entry[] {
     const { time, store } = this.#network;
     const { now } = time;
-    const entries = store.apply((model) => model.read(this.name, this.#consumer, limit, now));
+    const entries = store.apply((model) => model.read(this.name, this.#consumer, limit, now, this.#dueOnly));
     this.#ledger.handedOut(this.name, this.#consumer, entries);
     return entries;
   }
@@ -239,9 +278,6 @@ class SimulatedGroup implements Group {
     return this.#call('start', (model, now) => model.countStart(this.name, this.#consumer, entry, now));
   }
 
-  stats(): Promise<GroupStats> {
-    return this.#call('stats', (model, now) => model.stats(this.name, now));
-  }
   #orderOf(): GroupOrder {
     const { name } = this;
     const consumer = this.#consumer;
@@ -277,6 +313,9 @@ class SimulatedGroup implements Group {
     };
   }
 
+  stats(): Promise<GroupStats> {
+    return this.#call('stats', (model, now) => model.stats(this.name, now));
+  }
 
   /** Like the bus on Redis it does not wait for a server that is away, and does not fail. */
   async close(): Promise<void> {
@@ -315,6 +354,19 @@ function breakersOf(host: Host, network: Network, ledger: Ledger): Bus['breakers
       asked.catch(() => ledger.breakers.alone(host, key, state));
       return asked;
     },
+    forget: (key, expected) =>
+      network.call(host, `forget ${key}`, ({ store }) => store.apply((model) => model.forget(key, expected))),
+  };
+}
+
+function limitsOf(host: Host, network: Network): LimitStore {
+  const { time } = network;
+  return {
+    take: (key, request) =>
+      network.call(host, `permits ${key}`, ({ store }) => {
+        const { now } = time;
+        return store.apply((model) => model.permits(key, request, now));
+      }),
   };
 }
 
@@ -350,16 +402,3 @@ function deadLettersOf(host: Host, network: Network, ledger: Ledger): DeadLetter
       }),
   };
 }
-    forget: (key, expected) =>
-      network.call(host, `forget ${key}`, ({ store }) => store.apply((model) => model.forget(key, expected))),
-  };
-}
-
-function limitsOf(host: Host, network: Network): LimitStore {
-  const { time } = network;
-  return {
-    take: (key, request) =>
-      network.call(host, `permits ${key}`, ({ store }) => {
-        const { now } = time;
-        return store.apply((model) => model.permits(key, request, now));
-      }),

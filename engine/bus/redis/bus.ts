@@ -1,12 +1,16 @@
 /** The bus on Redis 7.0 or later: connections, and what hangs on them. */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { streamOf } from '../../core/match.ts';
 import { EventFlowError } from '../../errors.ts';
 import type {
   Bus,
   BusOptions,
+  ClaimResult,
   Durability,
+  Claims as EngineClaims,
+  EngineInfo,
   Fill,
   Group,
   GroupInfo,
@@ -15,12 +19,14 @@ import type {
   JournalLine,
   Publication,
   PublishResult,
+  Purged,
   StoreExamination,
   Tally,
 } from '../bus.ts';
 import type { AskMasters } from './ask.ts';
 import { readJournal, readTallies, readTallyNames } from './books.ts';
 import { RedisBreakers } from './breakers.ts';
+import { Claims } from './claims.ts';
 import { ServerClock } from './clock.ts';
 import { Connection, type ConnectionSpec } from './connection.ts';
 import { RedisDeadLetters } from './dead-letters.ts';
@@ -33,15 +39,17 @@ import { RedisGroup } from './group.ts';
 import { readStats } from './group-stats.ts';
 import { keepHouse } from './housekeeping.ts';
 import { Keys } from './keys.ts';
+import { RedisLimits } from './limits.ts';
 import { Membership } from './membership.ts';
 import { findHazards, readFill } from './memory.ts';
 import { Publisher } from './publisher.ts';
 import { Registry } from './registry.ts';
+import { purge } from './removed.ts';
 import { isVerified, parseTarget, type Target } from './target.ts';
 
-import { RedisLimits } from './limits.ts';
 const publishDeadlineMs = 2_000;
 const commandDeadlineMs = 10_000;
+const longestLeave = 500;
 const hour = 3_600_000;
 const defaults = {
   prefix: 'ef',
@@ -69,6 +77,7 @@ export async function openRedisBus(url: string, options: BusOptions): Promise<Bu
 class RedisBus implements Bus {
   readonly label: string;
   readonly breakers: RedisBreakers;
+  readonly limits: RedisLimits;
   readonly deadLetters: RedisDeadLetters;
   readonly #options: BusOptions;
   readonly #target: Target;
@@ -77,9 +86,9 @@ class RedisBus implements Bus {
   readonly #failover: FailoverWatch | undefined;
   readonly #keys: Keys;
   readonly #commands: Connection;
-  readonly limits: RedisLimits;
   readonly #publishing: Connection;
   readonly #registry: Registry;
+  readonly #claims: Claims;
   readonly #clock: ServerClock;
   readonly #publisher: Publisher;
   readonly #groups = new Set<RedisGroup>();
@@ -98,9 +107,11 @@ class RedisBus implements Bus {
     this.#commands = new Connection(this.#connectionSpec('commands', commandDeadlineMs, 5_000));
     this.#publishing = new Connection(this.#connectionSpec('publisher', publishDeadlineMs, 3_000));
     this.#registry = new Registry(this.#commands, this.#keys, this.#faults);
+    this.#claims = new Claims(this.#commands, this.#keys, this.#registry, this.#name, () => this.now());
     this.#clock = new ServerClock(this.#commands, this.#faults);
     this.#publisher = this.#newPublisher();
     this.breakers = new RedisBreakers(this.#commands, this.#keys);
+    this.limits = new RedisLimits(this.#commands, this.#keys);
     this.deadLetters = new RedisDeadLetters(this.#commands, this.#keys, this.#registry);
   }
 
@@ -111,7 +122,6 @@ class RedisBus implements Bus {
     }
     await this.#assertVersion();
     await this.#registry.start();
-    this.limits = new RedisLimits(this.#commands, this.#keys);
     await this.#clock.start();
   }
 
@@ -124,17 +134,57 @@ class RedisBus implements Bus {
   }
 
   async openGroup(spec: GroupSpec): Promise<Group> {
-    const membership = new Membership(
-      {
-        commands: this.#commands,
-        keys: this.#keys,
-        registry: this.#registry,
-        rules: this.#options.streams ?? [],
-        now: () => this.now(),
-      },
-      spec,
-    );
+    const membership = this.#membership(spec, await this.#claims.storageOf(spec.group));
     await membership.open();
+    const { group, feeds } = this.#door(spec, membership, false);
+    await feeds.connect();
+    // Streams may have appeared while the group was opened.
+    await this.#follow(membership, group);
+    return group;
+  }
+
+  async openRemoved(name: string): Promise<Group | undefined> {
+    const storage = await this.#claims.storageOf(name);
+    const record = await this.#registry.group(storage);
+    if (record === undefined) return undefined;
+    const spec: GroupSpec = { group: name, startFrom: 'beginning', ...record };
+    const membership = this.#membership(spec, storage);
+    await membership.rejoin(record);
+    return this.#door(spec, membership, true).group;
+  }
+
+  claim(claims: EngineClaims): Promise<ClaimResult> {
+    return this.#claims.claim(claims);
+  }
+
+  engines(): Promise<readonly EngineInfo[]> {
+    return this.#claims.engines();
+  }
+
+  async markRemoved(group: string, at: number | undefined): Promise<void> {
+    await this.#registry.update(await this.#claims.storageOf(group), (known) => {
+      if (known === undefined || known.removedAt === at) return undefined;
+      const { removedAt: _, ...record } = known;
+      return at === undefined ? record : { ...record, removedAt: at };
+    });
+  }
+
+  purge(group: string): Promise<Purged | undefined> {
+    return purge({ commands: this.#commands, keys: this.#keys, registry: this.#registry, claims: this.#claims }, group);
+  }
+
+  #membership(spec: GroupSpec, storage: string): Membership {
+    const deps = {
+      commands: this.#commands,
+      keys: this.#keys,
+      registry: this.#registry,
+      rules: this.#options.streams ?? [],
+      now: () => this.now(),
+    };
+    return new Membership(deps, spec, storage);
+  }
+
+  #door(spec: GroupSpec, membership: Membership, dueOnly: boolean): { group: RedisGroup; feeds: Feeds } {
     this.#opened += 1;
     const consumer = `${this.#name}-${this.#opened}`;
     const feeds = new Feeds({
@@ -143,12 +193,16 @@ class RedisBus implements Bus {
       faults: this.#faults,
       failover: this.#failover,
       commands: this.#commands,
-      group: spec.group,
+      group: membership.storage,
       consumer,
     });
-    const stopFollowing = this.#registry.onChange(() => void this.#follow(membership, group));
+    const stopFollowing = dueOnly
+      ? () => undefined
+      : this.#registry.onChange(() => void this.#follow(membership, group));
     const group: RedisGroup = new RedisGroup({
-      name: spec.group,
+      name: membership.storage,
+      label: spec.group,
+      dueOnly,
       consumer,
       commands: this.#commands,
       feeds,
@@ -165,19 +219,17 @@ class RedisBus implements Bus {
     });
     this.#groups.add(group);
     group.setStreams(membership.streams);
-    await feeds.connect();
-    // Streams may have appeared while the group was opened.
-    await this.#follow(membership, group);
-    return group;
+    return { group, feeds };
   }
 
-  groups(): Promise<readonly GroupInfo[]> {
-    return this.#registry.infos();
+  async groups(): Promise<readonly GroupInfo[]> {
+    return await this.#registry.infos(await this.#claims.users());
   }
 
   async groupStats(group: string): Promise<GroupStats | undefined> {
-    if ((await this.#registry.group(group)) === undefined) return undefined;
-    return await readStats(this.#commands, this.#keys, group, await this.#registry.joined(group));
+    const storage = await this.#claims.storageOf(group);
+    if ((await this.#registry.group(storage)) === undefined) return undefined;
+    return await readStats(this.#commands, this.#keys, storage, await this.#registry.joined(storage));
   }
 
   async streams(): Promise<readonly { readonly name: string; readonly entries: number }[]> {
@@ -203,7 +255,10 @@ class RedisBus implements Bus {
   }
 
   async *journal(): AsyncIterable<JournalLine> {
-    yield* readJournal(this.#commands, this.#keys, await this.#streamNames());
+    const names = new Map((await this.#registry.holdings()).map(({ storage, name }) => [storage, name]));
+    for await (const line of readJournal(this.#commands, this.#keys, await this.#streamNames())) {
+      yield { ...line, group: names.get(line.group) ?? line.group };
+    }
   }
 
   async tallies(name: string, from: number, to: number): Promise<readonly Tally[]> {
@@ -238,12 +293,19 @@ class RedisBus implements Bus {
     if (this.#closed) return;
     this.#closed = true;
     await Promise.allSettled([...this.#groups].map((group) => group.close()));
+    await this.#leave();
     this.#registry.close();
     this.#clock.close();
     this.#failover?.close();
     this.#faults.close();
     this.#publishing.close();
     this.#commands.close();
+  }
+
+  /** Not waited for when the server is away: this engine counts as gone soon anyway. */
+  async #leave(): Promise<void> {
+    const left = this.#claims.leave().catch(() => undefined);
+    await Promise.race([left, sleep(longestLeave, undefined, { ref: false })]);
   }
 
   #connectionSpec(name: string, deadlineMs: number, silenceMs: number): ConnectionSpec {

@@ -1,4 +1,5 @@
 /** Dead letters at rest: per stream and group one sorted set by time and one hash of records. */
+import { holdingOf } from '../../core/claims.ts';
 import type { DeadLetter } from '../../core/delivery.ts';
 import type { DeadLetterFilter, DeadLetterStore } from '../bus.ts';
 import type { Connection } from './connection.ts';
@@ -11,7 +12,10 @@ const page = 200;
 
 interface Shelf {
   readonly stream: string;
+  /** Its storage. */
   readonly group: string;
+  /** What it is called. */
+  readonly name: string;
 }
 
 export class RedisDeadLetters implements DeadLetterStore {
@@ -38,7 +42,9 @@ export class RedisDeadLetters implements DeadLetterStore {
     const place = letterPlace(id);
     if (place === undefined) return undefined;
     const record = await this.#record(place);
-    return record === null ? undefined : letterOf(place, record);
+    if (record === null) return undefined;
+    const holding = (await this.#registry.holdings()).find(({ storage }) => storage === place.group);
+    return { ...letterOf(place, record), group: holding?.name ?? place.group };
   }
 
   async redrive(ids: readonly string[]): Promise<readonly string[]> {
@@ -65,15 +71,18 @@ export class RedisDeadLetters implements DeadLetterStore {
   }
 
   async #shelves(group: string | undefined): Promise<readonly Shelf[]> {
-    const groups = group === undefined ? [...(await this.#registry.groups()).keys()] : [group];
+    const holdings = await this.#registry.holdings();
+    const wanted = group === undefined ? holdings : [holdingOf(holdings, group)].filter((one) => one !== undefined);
     const shelves = await Promise.all(
-      groups.map(async (name) => (await this.#registry.joined(name)).map((stream) => ({ stream, group: name }))),
+      wanted.map(async ({ storage, name }) =>
+        (await this.#registry.joined(storage)).map((stream) => ({ stream, group: storage, name })),
+      ),
     );
     return shelves.flat();
   }
 
   /** Newest first, page by page, until enough of them fit. */
-  async #search({ stream, group }: Shelf, filter: DeadLetterFilter): Promise<readonly DeadLetter[]> {
+  async #search({ stream, group, name }: Shelf, filter: DeadLetterFilter): Promise<readonly DeadLetter[]> {
     const { dead, deadBody } = this.#keys.route(stream, group);
     const found: DeadLetter[] = [];
     for (let from = 0; found.length < filter.limit; from += page) {
@@ -84,7 +93,7 @@ export class RedisDeadLetters implements DeadLetterStore {
         const record = records[at];
         if (record === null || record === undefined) continue;
         const letter = letterOf({ stream, group, member: members[at] as string }, record);
-        if (fits(letter, filter)) found.push(letter);
+        if (fits(letter, filter)) found.push({ ...letter, group: name });
       }
     }
     return found.slice(0, filter.limit);

@@ -18,6 +18,10 @@ import { Sweep } from './sweep.ts';
 const longestLeave = 2_000;
 
 export interface GroupDeps extends IntakeDeps {
+  /** What the group is called now; `name` is that of its storage. */
+  readonly label: string;
+  /** `read` gives only what is due again. */
+  readonly dueOnly: boolean;
   readonly keys: Keys;
   readonly journalMax: number;
   readonly deadLetter: { readonly maxEntries: number; readonly onFull: 'pause' | 'dropOldest' };
@@ -38,7 +42,8 @@ export class RedisGroup implements Group {
   #closed = false;
 
   constructor(deps: GroupDeps) {
-    this.name = deps.name;
+    this.name = deps.label;
+    this.storage = deps.name;
     this.#deps = deps;
     this.#intake = new Intake(deps);
     this.#sweep = new Sweep(deps);
@@ -63,11 +68,12 @@ export class RedisGroup implements Group {
       ...streams.map((stream) => source(stream, false)),
       ...streams.map((stream) => source(stream, true)),
     ];
-    this.#intake.setSources(this.#sources);
+    if (!dueOnly) this.#intake.setSources(this.#sources);
   }
 
   async read(limit: number, signal: AbortSignal): Promise<readonly Entry[]> {
     if (this.#closed) throw new EventFlowError('EF5024', `the group ${this.name} was closed`);
+    if (this.#deps.dueOnly) return await readDue(this.#deps, this.#sources, limit);
     return await this.#intake.read(limit, signal);
   }
 
@@ -106,7 +112,7 @@ export class RedisGroup implements Group {
   }
 
   stats(): Promise<GroupStats> {
-    return readStats(this.#deps.commands, this.#deps.keys, this.name, this.#streams);
+    return readStats(this.#deps.commands, this.#deps.keys, this.storage, this.#streams);
   }
 
   async close(): Promise<void> {
@@ -121,7 +127,7 @@ export class RedisGroup implements Group {
   }
 
   async #promoteFrom(stream: string, limit: number): Promise<number> {
-    const route = this.#deps.keys.route(stream, this.name);
+    const route = this.#deps.keys.route(stream, this.storage);
     const keys = [route.due, route.retry, route.retryBody, route.totals];
     let moved = 0;
     while (moved < limit) {
@@ -164,7 +170,7 @@ export class RedisGroup implements Group {
     const { deadLetter, journalMax, keys, consumer, commands } = this.#deps;
     const context: SettleContext = {
       keys,
-      group: this.name,
+      group: this.storage,
       consumer,
       journalMax,
       maxLetters: deadLetter.maxEntries,
@@ -174,7 +180,7 @@ export class RedisGroup implements Group {
     const call = settlement.call(context, journal);
     const reply = (await commands.eval(scripts.settle, call.keys, call.args)) as (number | string)[];
     const dropped = call.decode(reply, results);
-    if (dropped.length > 0) this.#deps.onDropped(dropped);
+    if (dropped.length > 0) this.#deps.onDropped(dropped.map((letter) => ({ ...letter, group: this.name })));
   }
 
   /** The DLQ's limit is the route's, and its letters rest beside their streams. */
@@ -182,7 +188,7 @@ export class RedisGroup implements Group {
     const { commands, keys } = this.#deps;
     const others = this.#streams.filter((other) => other !== stream);
     const counts = await Promise.all(
-      others.map((other) => commands.call('ZCARD', [keys.route(other, this.name).dead])),
+      others.map((other) => commands.call('ZCARD', [keys.route(other, this.storage).dead])),
     );
     return (counts as number[]).reduce((sum, count) => sum + count, 0);
   }

@@ -41,7 +41,7 @@ export class Keys {
     return `${this.#prefix}:streams`;
   }
 
-  /** HASH: group → what it asked for, in JSON. */
+  /** HASH: group, by the name of its storage → what it asked for and what it is called, in JSON. */
   get groups(): string {
     return `${this.#prefix}:groups`;
   }

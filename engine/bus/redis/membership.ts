@@ -23,12 +23,18 @@ export interface MembershipDeps {
 export class Membership {
   readonly #deps: MembershipDeps;
   readonly #spec: GroupSpec;
+  readonly #storage: string;
   #record: GroupRecord | undefined;
   #streams: readonly string[] = [];
 
-  constructor(deps: MembershipDeps, spec: GroupSpec) {
+  constructor(deps: MembershipDeps, spec: GroupSpec, storage: string) {
     this.#deps = deps;
     this.#spec = spec;
+    this.#storage = storage;
+  }
+
+  get storage(): string {
+    return this.#storage;
   }
 
   /** Sorted. */
@@ -38,18 +44,31 @@ export class Membership {
 
   /** Joins everything that there is to read, and writes down what was asked for. */
   async open(): Promise<void> {
-    const { registry, now } = this.#deps;
-    const { group, patterns, startFrom, deadLetter } = this.#spec;
-    const before = await registry.group(group);
+    const { registry } = this.#deps;
+    const { startFrom } = this.#spec;
+    const before = await registry.group(this.#storage);
     await registry.refresh();
-    const joined = await registry.joined(group);
+    const joined = await registry.joined(this.#storage);
     const since = (stream: string): boolean => before !== undefined && this.#reads(before.patterns, stream);
     const wanted = [...new Set([...joined, ...this.#named(), ...this.#matching()])].sort();
     await this.#join(wanted, (stream) => (since(stream) ? 'beginning' : startFrom));
     // Last, so that a group that was only half made counts as never seen.
-    this.#record = { patterns, activatedAt: before?.activatedAt ?? now(), deadLetter };
-    await registry.record(group, this.#record);
+    this.#record = await registry.update(this.#storage, (known) => this.#recordFrom(known));
     this.#streams = wanted;
+  }
+
+  /** Takes up a group as it was left, and writes nothing down. */
+  async rejoin(record: GroupRecord): Promise<void> {
+    this.#record = record;
+    this.#streams = await this.#deps.registry.joined(this.#storage);
+  }
+
+  /** It has a route (again). The names are the business of those who claim them. */
+  #recordFrom(known: GroupRecord | undefined): GroupRecord {
+    const { group, patterns, deadLetter } = this.#spec;
+    const { removedAt: _, ...kept } = known ?? { activatedAt: this.#deps.now() };
+    const named = known === undefined && group !== this.#storage ? { name: group } : {};
+    return { ...kept, ...named, patterns, deadLetter };
   }
 
   /** Joins streams that appeared meanwhile; resolves to true when there were any. */
@@ -67,7 +86,9 @@ export class Membership {
    */
   async restore(): Promise<readonly string[]> {
     const lost = await this.#join(this.#streams, () => 'beginning');
-    if (this.#record !== undefined) await this.#deps.registry.record(this.#spec.group, this.#record);
+    const record = this.#record;
+    // What stands there may know more than we do: another name.
+    if (record !== undefined) await this.#deps.registry.update(this.#storage, (known) => (known ? undefined : record));
     return lost;
   }
 
@@ -91,7 +112,7 @@ export class Membership {
   /** Resolves to the streams on which the group was not there before. */
   async #join(streams: readonly string[], from: (stream: string) => 'new' | 'beginning'): Promise<readonly string[]> {
     const { commands, keys, registry } = this.#deps;
-    const { group } = this.#spec;
+    const group = this.#storage;
     await registry.register(streams);
     // Before the groups are made: trimming and the dead letters go by this list.
     await registry.join(group, streams);

@@ -2,8 +2,8 @@
  * How deliveries rest outside of their stream. A record is one line of JSON, a line end, and the event's bytes, so that
  * scripts move the bytes without looking into them. An entry of a due stream is the same in two fields: `s` and `d`.
  */
-import type { DeadLetter, DeliveryState, LastWords } from '../../core/delivery.ts';
 
+import type { DeadLetter, DeliveryState, LastWords } from '../../core/delivery.ts';
 import type { Resting } from '../order.ts';
 
 /** What a due entry says about its delivery, in JSON. */
@@ -39,7 +39,6 @@ export const retryRecord = (delivery: Delivered, state: DeliveryState): string =
 export const postponedRecord = (delivery: Delivered, state: DeliveryState | undefined): string =>
   `~${retryRecord(delivery, state ?? firstState)}`;
 
-export function deadRecord(delivery: Delivered, words: LastWords): string {
 /** A record of the retry set, and when it is due. */
 export function restingOf(stream: string, record: string, dueAt: number): Resting {
   const postponed = record.startsWith('~');

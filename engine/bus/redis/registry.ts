@@ -2,11 +2,13 @@
  * What the bus knows of its streams and groups, followed by one poller for all groups of a process. A stream is known
  * before its first event is, so that a group with a wildcard misses none.
  */
+import type { Holding } from '../../core/claims.ts';
 import type { GroupInfo, GroupSpec } from '../bus.ts';
 import type { Connection } from './connection.ts';
 import type { FaultLog } from './faults.ts';
 import { faultKind } from './faults.ts';
 import type { Keys } from './keys.ts';
+import { scripts } from './scripts.ts';
 
 const pollMs = 400;
 
@@ -16,7 +18,16 @@ export interface GroupRecord {
   /** ms since the epoch. */
   readonly activatedAt: number;
   readonly deadLetter: GroupSpec['deadLetter'];
+  /** What the group is called [as its storage]. */
+  readonly name?: string;
+  /** What it was called before, the latest first. */
+  readonly former?: readonly string[];
+  /** ms since the epoch. */
+  readonly removedAt?: number;
 }
+
+/** By the names of their storages. */
+export type GroupRecords = ReadonlyMap<string, GroupRecord>;
 
 export class Registry {
   readonly #commands: Connection;
@@ -74,7 +85,7 @@ export class Registry {
     this.#replace(stored);
   }
 
-  async groups(): Promise<ReadonlyMap<string, GroupRecord>> {
+  async groups(): Promise<GroupRecords> {
     const flat = (await this.#commands.call('HGETALL', [this.#keys.groups])) as string[];
     const groups = new Map<string, GroupRecord>();
     for (let at = 0; at + 1 < flat.length; at += 2) {
@@ -88,8 +99,37 @@ export class Registry {
     return stored === null ? undefined : (JSON.parse(stored) as GroupRecord);
   }
 
-  async record(name: string, record: GroupRecord): Promise<void> {
-    await this.#commands.call('HSET', [this.#keys.groups, name, JSON.stringify(record)]);
+  async holdings(records?: GroupRecords): Promise<readonly Holding[]> {
+    return [...(records ?? (await this.groups()))].map(([storage, { name = storage, former = [], removedAt }]) => ({
+      storage,
+      name,
+      former,
+      removed: removedAt !== undefined,
+    }));
+  }
+
+  /** Writes `next` where `before` (undefined: nothing) still stands; resolves to whether it did. */
+  async replace(name: string, before: GroupRecord | undefined, next: GroupRecord | undefined): Promise<boolean> {
+    const text = (record: GroupRecord | undefined): string => (record === undefined ? '' : JSON.stringify(record));
+    return (await this.#commands.eval(scripts.record, [this.#keys.groups], [name, text(before), text(next)])) === 1;
+  }
+
+  /** Writes what `change` makes of what is there. Undefined: it is fine as it is. */
+  async update(
+    name: string,
+    change: (before: GroupRecord | undefined) => GroupRecord | undefined,
+  ): Promise<GroupRecord> {
+    for (;;) {
+      const before = await this.group(name);
+      const next = change(before);
+      if (next === undefined) return before as GroupRecord;
+      if (await this.replace(name, before, next)) return next;
+    }
+  }
+
+  async remove(name: string, record: GroupRecord): Promise<void> {
+    await this.#commands.call('UNLINK', [this.#keys.joined(name)]);
+    await this.replace(name, record, undefined);
   }
 
   /** The streams that a group has joined, sorted. */
@@ -101,14 +141,18 @@ export class Registry {
     if (streams.length > 0) await this.#commands.call('SADD', [this.#keys.joined(name), ...streams]);
   }
 
-  async infos(): Promise<readonly GroupInfo[]> {
+  async infos(users: ReadonlyMap<string, readonly string[]>): Promise<readonly GroupInfo[]> {
     const groups = [...(await this.groups())].sort(([a], [b]) => (a < b ? -1 : 1));
     return Promise.all(
-      groups.map(async ([group, { patterns, activatedAt }]) => ({
-        group,
+      groups.map(async ([storage, { patterns, activatedAt, name = storage, former = [], removedAt }]) => ({
+        group: name,
+        storage,
+        former,
         patterns,
         activatedAt,
-        streams: await this.joined(group),
+        removedAt,
+        streams: await this.joined(storage),
+        engines: users.get(storage) ?? [],
       })),
     );
   }

@@ -2,13 +2,17 @@
  * The embedded bus: one process, one SQLite file, no server. The same promises as the bus on Redis, for one engine on
  * one disk; other processes talk to its owner.
  */
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { EventFlowError } from '../../errors.ts';
 import type {
   Bus,
   BusOptions,
+  ClaimResult,
   DroppedLetter,
   Durability,
+  Claims as EngineClaims,
+  EngineInfo,
   Group,
   GroupInfo,
   GroupSpec,
@@ -16,23 +20,25 @@ import type {
   JournalLine,
   Publication,
   PublishResult,
+  Purged,
   Tally,
 } from '../bus.ts';
 import { FaultLog } from '../fault-log.ts';
 import { type Barrier, noBarrier, openBarrier } from './barrier.ts';
 import { Breakers } from './breakers.ts';
+import { Claims } from './claims.ts';
 import { Commits } from './commits.ts';
 import { type Database, openDatabase } from './database.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { SqliteGroup } from './group.ts';
 import { defaultJournal, Journal } from './journal.ts';
+import { Limits } from './limits.ts';
 import { removeOwner, writeOwner } from './owner.ts';
 import { Publisher } from './publisher.ts';
 import { Registry } from './registry.ts';
 import { givenText } from './rows.ts';
-import { State } from './state.ts';
+import { type GroupState, State } from './state.ts';
 import { groupStats } from './stats.ts';
-import { Limits } from './limits.ts';
 import { Trimmer } from './trim.ts';
 
 export { type Owner, readOwner } from './owner.ts';
@@ -75,17 +81,18 @@ const barrierOf = async (path: string, database: Database, { durability }: BusOp
 class SqliteBus implements Bus {
   readonly label: string;
   readonly breakers: Breakers;
+  readonly limits: Limits;
   readonly deadLetters: DeadLetters;
   readonly #path: string;
   readonly #database: Database;
   readonly #options: BusOptions;
   readonly #faults: FaultLog;
   readonly #commits: Commits;
-  readonly limits: Limits;
   readonly #state: State;
   readonly #journal: Journal;
   readonly #publisher: Publisher;
   readonly #registry: Registry;
+  readonly #claims: Claims;
   readonly #trimmer: Trimmer;
   readonly #groups = new Set<Group>();
   #closed: Promise<void> | undefined;
@@ -101,8 +108,10 @@ class SqliteBus implements Bus {
     this.#journal = new Journal(database, options.journal ?? defaultJournal);
     this.#publisher = new Publisher(database, this.#commits, this.#state, options.dedupeWindowMs ?? tenMinutes);
     this.#registry = new Registry(database, this.#commits, this.#state);
+    this.#claims = new Claims(database, this.#commits, this.#state, options.consumer ?? `${hostname()}-${process.pid}`);
     this.#trimmer = new Trimmer(database, this.#commits, this.#state, options.retentionMs ?? day);
     this.breakers = new Breakers(database, this.#commits);
+    this.limits = new Limits(database, this.#commits);
     this.deadLetters = new DeadLetters(database, this.#commits, this.#state);
   }
 
@@ -111,17 +120,49 @@ class SqliteBus implements Bus {
   }
 
   async publish(items: readonly Publication[]): Promise<readonly PublishResult[]> {
-    this.limits = new Limits(database, this.#commits);
     return items.length === 0 ? [] : this.#publisher.publish(items);
   }
 
   async openGroup(spec: GroupSpec): Promise<Group> {
+    return this.#door(spec, await this.#registry.open(spec, this.#claims.storageOf(spec.group)), false);
+  }
+
+  async openRemoved(name: string): Promise<Group | undefined> {
+    this.#commits.assertOpen();
+    const group = this.#claims.group(name);
+    if (group === undefined) return undefined;
+    // Its limit is no longer known, and what was promised to be kept is not dropped.
+    const deadLetter = { retention: 0, maxEntries: Number.MAX_SAFE_INTEGER, onFull: 'pause' } as const;
+    return this.#door({ group: name, deadLetter }, group, true);
+  }
+
+  claim(claims: EngineClaims): Promise<ClaimResult> {
+    this.#commits.assertOpen();
+    return this.#claims.claim(claims);
+  }
+
+  async engines(): Promise<readonly EngineInfo[]> {
+    return this.#claims.engines;
+  }
+
+  markRemoved(group: string, at: number | undefined): Promise<void> {
+    return this.#claims.markRemoved(group, at);
+  }
+
+  purge(group: string): Promise<Purged | undefined> {
+    this.#commits.assertOpen();
+    return this.#claims.purge(group);
+  }
+
+  #door(spec: Pick<GroupSpec, 'group' | 'deadLetter'>, state: GroupState, dueOnly: boolean): Group {
     const parts = {
       database: this.#database,
       commits: this.#commits,
       state: this.#state,
       journal: this.#journal,
-      group: await this.#registry.open(spec),
+      group: state,
+      label: spec.group,
+      dueOnly,
       policy: spec.deadLetter,
       onDropped: (letters: readonly DroppedLetter[]) => this.#options.onDropped?.(letters),
     };
@@ -132,12 +173,12 @@ class SqliteBus implements Bus {
 
   async groups(): Promise<readonly GroupInfo[]> {
     this.#commits.assertOpen();
-    return this.#registry.list();
+    return this.#registry.list((group) => this.#claims.usersOf(group));
   }
 
   async groupStats(name: string): Promise<GroupStats | undefined> {
     this.#commits.assertOpen();
-    const group = this.#state.groups.get(name);
+    const group = this.#claims.group(name);
     return group && groupStats(this.#database, group);
   }
 
@@ -150,6 +191,7 @@ class SqliteBus implements Bus {
     await this.#commits.run('quick', (transaction) => {
       const now = this.now();
       this.deadLetters.expire(now, transaction);
+      this.limits.expire(now);
       this.#journal.cut(now);
     });
     return this.#trimmer.trim();
@@ -191,7 +233,6 @@ class SqliteBus implements Bus {
   async ping(): Promise<void> {
     this.#commits.assertOpen();
     this.#database.sql('SELECT 1').get();
-      this.limits.expire(now);
   }
 
   close(): Promise<void> {

@@ -1,4 +1,5 @@
 /** The dead letters of all groups. */
+import { holdingOf } from '../../core/claims.ts';
 import type { DeadLetter, LastWords } from '../../core/delivery.ts';
 import type { DeadLetterFilter, DeadLetterStore } from '../bus.ts';
 import type { Commits, Transaction } from './commits.ts';
@@ -33,7 +34,8 @@ export class DeadLetters implements DeadLetterStore {
 
   async list(filter: DeadLetterFilter): Promise<readonly DeadLetter[]> {
     this.#commits.assertOpen();
-    const wanted = { group: filter.group, reason: filter.reason, event: filter.eventId, type: filter.eventType };
+    const group = filter.group === undefined ? undefined : this.#nameOf(filter.group);
+    const wanted = { group, reason: filter.reason, event: filter.eventId, type: filter.eventType };
     const given = Object.entries(wanted).filter((pair): pair is [keyof typeof tests, string] => pair[1] !== undefined);
     const where = given.length === 0 ? '' : `WHERE ${given.map(([name]) => tests[name]).join(' AND ')}`;
     const select = this.#database.sql(`${columns} ${where} ORDER BY dead.id DESC LIMIT ?`);
@@ -91,6 +93,11 @@ export class DeadLetters implements DeadLetterStore {
         return true;
       }),
     );
+  }
+
+  /** Letters are found under every name that their group had. */
+  #nameOf(name: string): string {
+    return holdingOf([...this.#state.groups.values()], name)?.name ?? name;
   }
 
   #groupOf(id: string): GroupState | undefined {

@@ -16,6 +16,10 @@ export interface GroupParts {
   readonly state: State;
   readonly journal: Journal;
   readonly group: GroupState;
+  /** What the group was called when it was opened. */
+  readonly label: string;
+  /** `read` gives only what is due again. */
+  readonly dueOnly: boolean;
   readonly policy: GroupSpec['deadLetter'];
   readonly onDropped: (letters: readonly DroppedLetter[]) => void;
 }
@@ -32,7 +36,8 @@ export class SqliteGroup implements Group {
 
   constructor(parts: GroupParts) {
     const { database, commits, state, group } = parts;
-    this.name = group.name;
+    this.name = parts.label;
+    this.storage = group.storage;
     this.#parts = parts;
     this.#reader = new Reader(database, commits, state, group, this);
     this.#settler = new Settler({ ...parts, holder: this });

@@ -43,6 +43,16 @@ export class Reader {
     return [];
   }
 
+  /** What is due again and nothing else; waits for none. */
+  async readDue(limit: number): Promise<readonly Entry[]> {
+    if (!this.#group.due) return [];
+    return await this.#commits.run('quick', (transaction) => {
+      const entries = this.#claimDue(limit, this.#database.now());
+      transaction.onUndo(() => this.#forget(entries));
+      return entries;
+    });
+  }
+
   /** Ends the reads that wait, and all that come. */
   close(): void {
     this.#closed = true;

@@ -15,19 +15,23 @@ export class Registry {
     this.#state = state;
   }
 
-  open(spec: GroupSpec): Promise<GroupState> {
+  open(spec: GroupSpec, storage: string): Promise<GroupState> {
     return this.#commits.run('durable', (transaction) => {
-      const known = this.#state.groups.get(spec.group);
-      const group = known ?? this.#state.addGroup(spec, this.#database.now(), transaction);
+      const known = [...this.#state.groups.values()].find((one) => one.storage === storage);
+      const group = known ?? this.#state.addGroup(spec, storage, this.#database.now(), transaction);
       if (known !== undefined) this.#update(known, spec, transaction);
       this.#follow(group, spec, transaction);
       return group;
     });
   }
 
-  list(): readonly GroupInfo[] {
+  list(usersOf: (group: GroupState) => readonly string[]): readonly GroupInfo[] {
     return [...this.#state.groups.values()].map((group) => ({
       group: group.name,
+      storage: group.storage,
+      former: group.former,
+      removedAt: group.removedAt,
+      engines: usersOf(group),
       patterns: group.patterns,
       streams: [...group.cursors.keys()].map(({ name }) => name),
       activatedAt: group.activatedAt,
@@ -40,6 +44,7 @@ export class Registry {
       .sql('UPDATE grp SET patterns = ?, retention = ? WHERE id = ?')
       .run(JSON.stringify(spec.patterns), spec.deadLetter.retention, group.id);
     group.patterns = spec.patterns;
+    if (group.removedAt !== undefined) this.#state.mark(group, undefined, transaction);
     transaction.onUndo(() => {
       group.patterns = patterns;
     });

@@ -46,7 +46,13 @@ export type StoredTotals = { -readonly [name in Exclude<keyof GroupTotals, 'acce
 
 export interface GroupState {
   readonly id: number;
-  readonly name: string;
+  /** The same under every name. */
+  readonly storage: string;
+  name: string;
+  /** Names that it had, the latest first. */
+  former: readonly string[];
+  /** Since when its route is gone, ms since the epoch. */
+  removedAt: number | undefined;
   readonly activatedAt: number;
   patterns: readonly string[];
   /** Accepted entries of streams that the group does not read any more. */
@@ -131,14 +137,46 @@ export class State {
     });
   }
 
-  addGroup(spec: GroupSpec, now: number, transaction: Transaction): GroupState {
+  addGroup(spec: GroupSpec, storage: string, now: number, transaction: Transaction): GroupState {
     const { lastInsertRowid } = this.#database
-      .sql('INSERT INTO grp (name, patterns, activated, retention) VALUES (?, ?, ?, ?)')
-      .run(spec.group, JSON.stringify(spec.patterns), now, spec.deadLetter.retention);
-    const group = newGroup(Number(lastInsertRowid), spec.group, spec.patterns, now);
+      .sql('INSERT INTO grp (name, storage, patterns, activated, retention) VALUES (?, ?, ?, ?, ?)')
+      .run(spec.group, storage, JSON.stringify(spec.patterns), now, spec.deadLetter.retention);
+    const group = newGroup(Number(lastInsertRowid), storage, spec.group, spec.patterns, now);
     this.groups.set(group.name, group);
     transaction.onUndo(() => this.groups.delete(group.name));
     return group;
+  }
+
+  rename(group: GroupState, name: string, former: readonly string[], transaction: Transaction): void {
+    const before = { name: group.name, former: group.former };
+    this.#database.sql('UPDATE grp SET name = ?, former = ? WHERE id = ?').run(name, JSON.stringify(former), group.id);
+    const call = (as: typeof before): void => {
+      this.groups.delete(group.name);
+      Object.assign(group, as);
+      this.groups.set(group.name, group);
+    };
+    call({ name, former });
+    transaction.onUndo(() => call(before));
+  }
+
+  mark(group: GroupState, removedAt: number | undefined, transaction: Transaction): void {
+    const before = group.removedAt;
+    this.#database.sql('UPDATE grp SET removed = ? WHERE id = ?').run(removedAt ?? null, group.id);
+    group.removedAt = removedAt;
+    transaction.onUndo(() => {
+      group.removedAt = before;
+    });
+  }
+
+  /** From memory; its rows are the caller's business. */
+  remove(group: GroupState, transaction: Transaction): void {
+    const cursors = [...group.cursors.values()];
+    for (const cursor of cursors) this.#leave(cursor);
+    this.groups.delete(group.name);
+    transaction.onUndo(() => {
+      this.groups.set(group.name, group);
+      for (const cursor of cursors) this.#join(cursor);
+    });
   }
 
   /** Gives the group's totals to be changed; they are stored with the transaction. */
@@ -181,8 +219,10 @@ export class State {
 
   #loadGroups(): void {
     for (const row of rows<GroupRow>(this.#database, 'grp')) {
-      const group = newGroup(row.id, row.name, JSON.parse(row.patterns) as string[], row.activated);
+      const group = newGroup(row.id, row.storage, row.name, JSON.parse(row.patterns) as string[], row.activated);
       group.leftStreams = row.left_streams;
+      group.former = JSON.parse(row.former) as string[];
+      group.removedAt = row.removed ?? undefined;
       const { delivered, skipped, unmatched, dead, redriven, discarded, dropped, retries } = row;
       group.totals = { delivered, skipped, unmatched, dead, redriven, discarded, dropped, retries };
       this.groups.set(row.name, group);
@@ -213,6 +253,9 @@ export class State {
 type GroupRow = StoredTotals & {
   readonly id: number;
   readonly name: string;
+  readonly storage: string;
+  readonly former: string;
+  readonly removed: number | null;
   readonly patterns: string;
   readonly activated: number;
   readonly left_streams: number;
@@ -224,10 +267,19 @@ const rows = <T>(database: Database, table: string): Iterable<T> =>
 const byId = <T extends { readonly id: number }>(values: Iterable<T>): ReadonlyMap<number, T> =>
   new Map([...values].map((value) => [value.id, value]));
 
-function newGroup(id: number, name: string, patterns: readonly string[], activatedAt: number): GroupState {
+function newGroup(
+  id: number,
+  storage: string,
+  name: string,
+  patterns: readonly string[],
+  activatedAt: number,
+): GroupState {
   return {
     id,
+    storage,
     name,
+    former: [],
+    removedAt: undefined,
     activatedAt,
     patterns,
     leftStreams: 0,

@@ -3,7 +3,10 @@
  * Nothing here waits or fails; links, lost answers and replicas are around it.
  */
 import type {
+  Claims,
+  EngineInfo,
   Entry,
+  GroupInfo,
   GroupSpec,
   GroupStats,
   Publication,
@@ -14,13 +17,14 @@ import type {
   Turn,
 } from '../../../engine/bus/bus.ts';
 import type { BreakerState } from '../../../engine/core/breaker.ts';
+import { type ClaimPlan, holdingOf } from '../../../engine/core/claims.ts';
 import type { DeadLetter } from '../../../engine/core/delivery.ts';
 import { readsStream, type StreamRule } from '../../../engine/core/match.ts';
-import type { Bug } from './bugs.ts';
-import { countStart, handOut, Leases } from './leases.ts';
-import { Settling } from './settling.ts';
-import * as order from './order.ts';
 import { noPermits, type PermitRequest, type Permits, take } from '../../../engine/core/rate-limit.ts';
+import type { Bug } from './bugs.ts';
+import { calledOf, claim, holdingsOf, infosOf, living } from './claims.ts';
+import { countStart, handOut, Leases } from './leases.ts';
+import * as order from './order.ts';
 import { Settling } from './settling.ts';
 import {
   type Later,
@@ -74,8 +78,35 @@ export class BusModel {
     return items.map((item) => this.streams.publish(item, now));
   }
 
-  /** Makes the group, or takes it on with other patterns. Streams are only ever joined. */
-  open(spec: GroupSpec): void {
+  claim(engine: string, claims: Claims, now: number): ClaimPlan {
+    return claim(this.#state, engine, claims, now);
+  }
+
+  infos(now: number): readonly GroupInfo[] {
+    return infosOf(this.#state, now);
+  }
+
+  engines(now: number): readonly EngineInfo[] {
+    return living(this.#state, now);
+  }
+
+  /** Of a present or former name. */
+  storageOf(name: string): string {
+    return holdingOf(holdingsOf(this.#state), name)?.storage ?? name;
+  }
+
+  markRemoved(name: string, at: number | undefined): void {
+    const storage = this.storageOf(name);
+    if (this.#state.groups.has(storage)) {
+      this.#state.called.set(storage, { ...calledOf(this.#state, storage), removedAt: at });
+    }
+  }
+
+  /** Makes the group, or takes it on with other patterns. Streams are only ever joined. `spec.group` is its storage. */
+  open(spec: GroupSpec, name = spec.group): void {
+    const called = calledOf(this.#state, spec.group);
+    const known = this.#state.groups.has(spec.group);
+    this.#state.called.set(spec.group, { ...called, ...(known ? {} : { name }), removedAt: undefined });
     const { streams } = this;
     for (const pattern of spec.patterns) if (!pattern.includes('*')) streams.open(streams.streamOf(pattern));
     const group = this.#state.groups.get(spec.group) ?? newGroup(spec);
@@ -108,9 +139,10 @@ export class BusModel {
   }
 
   /** Due ones take at most half of the room when there are new ones. */
-  read(name: string, holder: string, limit: number, now: number): readonly Entry[] {
+  read(name: string, holder: string, limit: number, now: number, dueOnly = false): readonly Entry[] {
     this.streams.skipHoles(this.group(name));
-    const { due, fresh } = this.readable(name);
+    const { due, fresh: unread } = this.readable(name);
+    const fresh = dueOnly ? [] : unread;
     const dueFirst = due.slice(0, fresh.length > 0 ? Math.ceil(limit / 2) : limit);
     const chosen = [...dueFirst, ...fresh.slice(0, limit - dueFirst.length)];
     return chosen.map(({ id }) => this.take(name, holder, id, now));
@@ -184,7 +216,6 @@ export class BusModel {
     return some.length;
   }
 
-  // ── dead letters, breakers, stats ──────────────────────────────────────────────────────────────────────────────
   // ── ordering ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   hold(name: string, holder: string, ttlMs: number, now: number): Turn {
@@ -214,6 +245,7 @@ export class BusModel {
     return recalled.map(({ entry }) => entry.origin);
   }
 
+  // ── dead letters, breakers, stats ──────────────────────────────────────────────────────────────────────────────
 
   /** Newest first. */
   letters(): readonly DeadLetter[] {
@@ -263,6 +295,17 @@ export class BusModel {
     return { won: true, stored: next };
   }
 
+  forget(key: string, expected: number): void {
+    if (this.#state.breakers.get(key)?.version === expected) this.#state.breakers.delete(key);
+  }
+
+  permits(key: string, request: PermitRequest, now: number): Permits {
+    const before = this.#state.permits.get(key) ?? noPermits;
+    const { state, permits } = take(before, request, now);
+    this.#state.permits.set(key, state);
+    return permits;
+  }
+
   stats(name: string, now: number): GroupStats {
     const group = this.group(name);
     const leases = [...group.pending.values()];
@@ -292,14 +335,3 @@ export class BusModel {
     return sum;
   }
 }
-  forget(key: string, expected: number): void {
-    if (this.#state.breakers.get(key)?.version === expected) this.#state.breakers.delete(key);
-  }
-
-  permits(key: string, request: PermitRequest, now: number): Permits {
-    const before = this.#state.permits.get(key) ?? noPermits;
-    const { state, permits } = take(before, request, now);
-    this.#state.permits.set(key, state);
-    return permits;
-  }
-

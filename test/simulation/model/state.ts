@@ -2,6 +2,7 @@
 import type { Entry, GroupSpec, GroupTotals, SettleResult, StoredBreaker } from '../../../engine/bus/bus.ts';
 import type { DeadLetter, DeliveryState, LastWords } from '../../../engine/core/delivery.ts';
 import type { PermitState } from '../../../engine/core/rate-limit.ts';
+import type { Called, Life } from './claims.ts';
 
 export interface ModelEntry {
   readonly stream: string;
@@ -67,9 +68,9 @@ export interface ModelGroup {
   readonly retrying: Map<string, Later>;
   due: Later[];
   readonly dead: Map<string, Letter>;
-  readonly totals: { -readonly [name in Exclude<keyof GroupTotals, 'accepted'>]: number };
   /** Whose turn it is, where the route has ordering. */
   readonly turn: { holder: string | undefined; ends: number; term: number };
+  readonly totals: { -readonly [name in Exclude<keyof GroupTotals, 'accepted'>]: number };
 }
 
 interface Key {
@@ -85,8 +86,11 @@ export interface State {
   readonly groups: Map<string, ModelGroup>;
   readonly keys: Map<string, Key>;
   readonly breakers: Map<string, StoredBreaker>;
-  /** Acked but not parked yet; always empty without the bug of that name. */
   readonly permits: Map<string, PermitState>;
+  /** By storage: groups that have had another name, or whose route is gone. */
+  readonly called: Map<string, Called>;
+  readonly engines: Map<string, Life>;
+  /** Acked but not parked yet; always empty without the bug of that name. */
   readonly between: Map<string, { readonly group: string; readonly later: Later }>;
 }
 
@@ -118,11 +122,13 @@ export const newState = (): State => ({
   groups: new Map(),
   keys: new Map(),
   breakers: new Map(),
+  permits: new Map(),
+  called: new Map(),
+  engines: new Map(),
   between: new Map(),
 });
 
 export const newGroup = (spec: GroupSpec): ModelGroup => ({
-  permits: new Map(),
   name: spec.group,
   patterns: spec.patterns,
   policy: spec.deadLetter,
