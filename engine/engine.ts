@@ -7,9 +7,10 @@ import type { Logger } from 'pino';
 import type { Bus } from './bus/bus.ts';
 import { openBus } from './bus/open.ts';
 import { busOptions } from './bus-options.ts';
-import { formatDiagnostic, type LoadResult, loadGeneration, type Settings, watchFiles } from './config/index.ts';
+import { formatDiagnostic, type LoadResult, loadGeneration, watchFiles } from './config/index.ts';
 import { matchAny } from './core/match.ts';
 import type { Generation, Route } from './core/route.ts';
+import type { EngineOptions } from './engine-options.ts';
 import { EventFlowError } from './errors.ts';
 import { startAdmin } from './http/admin.ts';
 import type { HttpDeps, Listening } from './http/deps.ts';
@@ -22,11 +23,11 @@ import { redact } from './observe/redact.ts';
 import { type Observer, observeAll } from './observe/signals.ts';
 import { localOperations } from './operations/local.ts';
 import type { ReloadReport } from './operations/operations.ts';
-import { guardProcess, type OwnProcess } from './own-process.ts';
+import { guardProcess } from './own-process.ts';
+import { Planning } from './planning.ts';
 import type { Handler } from './plugin.ts';
 import { createEgress, type Egress } from './plugins/egress.ts';
 import { handlerFor } from './plugins/handler-for.ts';
-import type { PluginsPlace } from './plugins/manifest.ts';
 import { PluginShelf } from './plugins/shelf.ts';
 import { createTemplates } from './plugins/templates.ts';
 import { type BusPublisher, createPublisher, type Publisher } from './publisher.ts';
@@ -37,30 +38,7 @@ import { version } from './version.ts';
 import { sharedCell } from './watchdog.ts';
 import { RouteTable } from './worker/route-table.ts';
 
-export interface EngineOptions {
-  readonly settings: Settings;
-  /** Paths in messages are relative to this folder. */
-  readonly cwd: string;
-  /** Where the settings list their plugins, for messages about them. */
-  readonly pluginsPlace?: PluginsPlace | undefined;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Reload when a pipeline, or a file that one refers to, changes [true]. */
-  readonly watch?: boolean;
-  readonly allowEmpty?: boolean;
-  /** Also run on a store that may drop what it was given [false]. */
-  readonly allowUnsafeStore?: boolean;
-  /** `undefined`: listen where the settings say. `false`: no listener. */
-  readonly ingest?: false;
-  readonly admin?: false;
-  /** An open bus instead of `settings.bus`; the engine does not close it. */
-  readonly bus?: Bus;
-  /** Where log lines go [stdout]. */
-  readonly logTo?: { write(line: string): void };
-  /** Sees every signal, after metrics and log. */
-  readonly observer?: Observer;
-  /** The process is the engine's alone: a stuck event loop ends it, and errors that nobody caught are judged [neither]. */
-  readonly ownProcess?: OwnProcess;
-}
+export type { EngineOptions } from './engine-options.ts';
 
 export interface Engine {
   /** Base URLs, with the real port. */
@@ -102,6 +80,8 @@ class RunningEngine implements Engine {
   #options: EngineOptions;
   #plugins: PluginShelf;
   #secrets: readonly string[] = [];
+  /** What the last load read; absolute. */
+  #files: readonly string[] = [];
   #wantedBy = new Map<string, number>();
   #log: EngineLog;
   #metrics: Metrics;
@@ -293,6 +273,7 @@ class RunningEngine implements Engine {
     const broken = this.#plugins.refresh();
     const catalog = this.#plugins.next;
     const loaded = await loadGeneration({ paths: settings.pipelines, catalog, env, cwd, allowEmpty });
+    this.#files = loaded.files;
     if (broken.length > 0) return { ...loaded, ok: false, diagnostics: broken };
     // Kept from before as well: a route of the old generation may still be draining, and writes to the log.
     if (loaded.ok) this.#secrets = [...new Set([...this.#secrets, ...loaded.secrets])];
@@ -327,13 +308,21 @@ class RunningEngine implements Engine {
 
   #httpDeps(): HttpDeps {
     const bus = this.bus;
+    const operations = localOperations(bus, this.#observer);
+    const planning = new Planning({
+      ...this.#options,
+      operations,
+      running: () => this.generation(),
+      secrets: () => this.#secrets,
+      files: () => this.#files,
+    });
     return {
       bus,
       publisher: started(this.#publisher),
       generation: () => this.generation().generation,
       generationNumber: () => this.generation().number,
       routeCount: (type) => this.#routeCount(type),
-      operations: localOperations(bus, this.#observer),
+      operations,
       metrics: this.#metrics,
       health: () =>
         healthOf(this.bus, {
@@ -344,6 +333,7 @@ class RunningEngine implements Engine {
           leaked: this.#table?.gauges().filter(({ leaked }) => leaked > 0) ?? [],
         }),
       reload: () => this.reload(),
+      plan: (posted) => planning.plan(posted),
       version,
       ingestAddress: () => this.#ingest?.address,
       observer: this.#observer,

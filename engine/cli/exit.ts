@@ -6,6 +6,8 @@ export const exit = {
   /** A finding, or what was asked for did not work. */
   failed: 1,
   usage: 2,
+  /** `plan`: a reload would change something. */
+  changes: 3,
   /** Neither the bus nor an engine answers. */
   unreachable: 69,
   /** A fault of EventFlow itself. */

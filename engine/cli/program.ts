@@ -10,6 +10,7 @@ export type DefineCommand = (program: Command) => void;
 const commands: Readonly<Record<string, () => Promise<{ readonly define: DefineCommand }>>> = {
   run: () => import('./run.ts'),
   validate: () => import('./validate.ts'),
+  plan: () => import('./plan.ts'),
   test: () => import('./test.ts'),
   publish: () => import('./publish.ts'),
   dlq: () => import('./dlq.ts'),

@@ -64,6 +64,7 @@ async function run(flags: RunFlags): Promise<void> {
     settings,
     cwd: process.cwd(),
     env: process.env,
+    readSettings: () => readSettings(flags).catch(() => undefined),
     watch: flags.watch,
     allowEmpty: flags.allowEmpty ?? false,
     allowUnsafeStore: flags.allowUnsafeStore ?? false,

@@ -61,8 +61,9 @@ function declare(file: OpenFile, type: string, declared: EventType, reading: Rea
   if (typeof compiled === 'string') {
     return atValue(file, path, 'EF2016', `expected a JSON Schema (2020-12), got: ${compiled}`);
   }
-  const rule = { type, check: checker(compiled.validate), onInvalid };
-  return { rule, fingerprint: `${onInvalid} ${hash('sha256', text)}`, schema: compiled.schema };
+  const schemaHash = hash('sha256', text);
+  const rule = { type, check: checker(compiled.validate), onInvalid, schemaHash };
+  return { rule, fingerprint: `${onInvalid} ${schemaHash}`, schema: compiled.schema };
 }
 
 /** The declarations of all files; each type once. */

@@ -15,6 +15,7 @@ export {
   toJson,
 } from './diagnostic.ts';
 export { type LoadRequest, type LoadResult, loadGeneration } from './load.ts';
+export { changedSettings } from './settings-diff.ts';
 export {
   loadSettings,
   type Settings,

@@ -3,6 +3,7 @@ import { parseTime } from '../core/attributes.ts';
 import { type DeadReason, deadReasons } from '../core/delivery.ts';
 import { IngestFault } from '../core/ingest-fault.ts';
 import type { DeadLetterFilter, RedriveRequest } from '../operations/operations.ts';
+import type { PostedFile } from '../operations/plan.ts';
 
 const reasons: ReadonlySet<string> = new Set(deadReasons);
 
@@ -75,6 +76,32 @@ export function readRedrive(body: Buffer | undefined): RedriveRequest {
     };
   }
   return isTexts(ids) && ids.length <= 10_000 ? { dryRun, ids } : wrong('ids', 'at most 10,000 strings', ids);
+}
+
+const mostFiles = 5_000;
+
+/** Inside of the folder that they are compared with, whatever the engine runs on. */
+const isInside = (path: unknown): path is string =>
+  typeof path === 'string' &&
+  /^[^\\/\0:][^\\\0]{0,999}$/.test(path) &&
+  !path.split('/').some((part) => part === '' || part === '.' || part === '..');
+
+function readPosted(value: unknown, at: number): PostedFile {
+  const { path, text, pipeline } = isObject(value) ? value : wrong(`files[${at}]`, 'an object', value);
+  if (!isInside(path)) wrong(`files[${at}].path`, 'a relative path without . and ..', path);
+  if (typeof text !== 'string') wrong(`files[${at}].text`, 'a string', text);
+  if (typeof pipeline !== 'boolean') wrong(`files[${at}].pipeline`, 'true or false', pipeline);
+  return { path, text, pipeline };
+}
+
+/** No body: nothing is sent along. Else `{ files: [{ path, text, pipeline }] }`, each path once. */
+export function readPlan(body: Buffer | undefined): readonly PostedFile[] | undefined {
+  if (body === undefined || body.length === 0) return undefined;
+  const { files } = readObject(body);
+  if (!Array.isArray(files) || files.length > mostFiles) wrong('files', `at most ${mostFiles} files`, files);
+  const posted = files.map((file: unknown, at) => readPosted(file, at));
+  if (new Set(posted.map(({ path }) => path)).size < posted.length) wrong('files', 'each path once', 'one twice');
+  return posted;
 }
 
 function timeIn(query: Fields, name: string, fallback: number): number {

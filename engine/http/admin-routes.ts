@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { IngestFault } from '../core/ingest-fault.ts';
 import type { Generation } from '../core/route.ts';
-import { readFilter, readRange, readRedrive } from './admin-query.ts';
+import { readFilter, readPlan, readRange, readRedrive } from './admin-query.ts';
 import type { HttpDeps } from './deps.ts';
 
 type Answer = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> | unknown;
@@ -62,6 +62,7 @@ function operationRoutes({ operations }: HttpDeps): Routes {
 function engineRoutes(deps: HttpDeps): Routes {
   return {
     'POST /admin/reload': () => deps.reload(),
+    'POST /admin/plan': (request) => deps.plan(readPlan(request.body as Buffer | undefined)),
     'GET /admin/generation': () => {
       const generation = deps.generation();
       return { generation: deps.generationNumber(), hash: generation.hash, pipelines: describe(generation) };
@@ -95,7 +96,7 @@ const reads = [
   '/admin/verify',
   '/admin/generation',
 ];
-const writes = ['/admin/dead-letters/redrive', '/admin/reload'];
+const writes = ['/admin/dead-letters/redrive', '/admin/reload', '/admin/plan'];
 
 /** Paths without parameters and the methods that they take, for the answer to a wrong method. */
 export const adminPaths: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([

@@ -44,6 +44,10 @@ function addHeaders(_request: FastifyRequest, reply: FastifyReply, done: () => v
   done();
 }
 
+const largestBody = 1024 * 1024;
+/** Pipelines that are sent along, hundreds of them. */
+const largestPlan = 8 * 1024 * 1024;
+
 function addGuards(app: FastifyInstance): void {
   app.addHook('onRequest', (request, reply, done) => {
     try {
@@ -54,7 +58,9 @@ function addGuards(app: FastifyInstance): void {
     done();
   });
   app.addHook('onRequest', addHeaders);
-  app.addContentTypeParser('application/json', (_request, payload, done) => readBody(payload, 1024 * 1024, done));
+  app.addContentTypeParser('application/json', (request, payload, done) =>
+    readBody(payload, request.url === '/admin/plan' ? largestPlan : largestBody, done),
+  );
 }
 
 /** Starts listening. Rejects with `EF6020` when the address is not loopback, `EF6023` when it cannot be bound. */

@@ -4,6 +4,7 @@ import type { Prepared } from '../core/prepare.ts';
 import type { Generation } from '../core/route.ts';
 import type { Observer } from '../observe/signals.ts';
 import type { Operations, ReloadReport } from '../operations/operations.ts';
+import type { PlanAnswer, PostedFile } from '../operations/plan.ts';
 
 export interface HealthCheck {
   readonly name: string;
@@ -30,6 +31,8 @@ export interface HttpDeps {
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
   health(): Promise<Health> | Health;
   reload(): Promise<ReloadReport>;
+  /** What a reload would do: of the engine's own files, or of these. */
+  plan(posted?: readonly PostedFile[]): Promise<PlanAnswer>;
   readonly version: string;
   /** Base URL of the ingest listener, once it listens: whoever finds the admin listener finds it too. */
   ingestAddress?(): string | undefined;

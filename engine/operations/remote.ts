@@ -2,6 +2,7 @@
 import { request } from 'undici';
 import { EventFlowError } from '../errors.ts';
 import type { DeadLetterFilter, Operations, ReloadReport } from './operations.ts';
+import type { PlanAnswer, PostedFile } from './plan.ts';
 
 const timeoutMs = 30_000;
 
@@ -73,6 +74,10 @@ export function remoteOperations(adminUrl: string): Operations {
     verify: () => get('/admin/verify'),
   };
 }
+
+/** Asks a running engine what a reload would do, of its own files or of these. Rejects with `EF6021` or `EF6022`. */
+export const remotePlan = (adminUrl: string, files?: readonly PostedFile[]): Promise<PlanAnswer> =>
+  ask(adminUrl, { method: 'POST', path: '/admin/plan', ...(files === undefined ? {} : { body: { files } }) });
 
 /** Asks a running engine to reload. Rejects with `EF6021` or `EF6022`. */
 export const remoteReload = (adminUrl: string): Promise<ReloadReport> =>

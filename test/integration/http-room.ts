@@ -147,6 +147,7 @@ function depsOn(bus: Bus, signals: Signal[], options: RoomOptions): HttpDeps {
       problems: [],
       changes: { started: [], changed: [], renamed: [], stopped: [] },
     }),
+    plan: async () => ({ version: 1, ok: false, problems: ['EF2001'] }),
     version: '1.2.3',
     observer: (signal) => signals.push(signal),
   };

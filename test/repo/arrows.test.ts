@@ -30,6 +30,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'publisher.ts': ['core', 'errors.ts', 'event.ts', 'bus/bus.ts', 'observe/signals.ts', 'ingest'],
   http: ['core', 'errors.ts', 'event.ts', 'bus/bus.ts', 'observe/signals.ts', 'operations', 'ingest'],
   'store-watch.ts': ['errors.ts', 'bus/bus.ts', 'observe/signals.ts'],
+  'engine-options.ts': ['bus/bus.ts', 'config', 'observe/signals.ts', 'own-process.ts', 'plugins/manifest.ts'],
+  'planning.ts': ['core', 'config', 'plugins/manifest.ts', 'observe/redact.ts', 'operations'],
   'reload.ts': ['core', 'errors.ts', 'config', 'worker', 'observe/signals.ts', 'operations/operations.ts'],
   'pipeline-test': [
     ...['core', 'errors.ts', 'event.ts', 'plugin.ts', 'config', 'plugins', 'worker'],
