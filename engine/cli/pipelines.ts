@@ -35,6 +35,8 @@ export interface Findings {
   readonly sources: ReadonlyMap<string, string>;
   /** Undefined when there are errors. */
   readonly generation: Generation | undefined;
+  /** Every file that was read or referred to; absolute. */
+  readonly files: readonly string[];
 }
 
 /** Everything that settings, manifests and pipelines have to say. `paths` stand in for the settings' pipelines. */
@@ -45,7 +47,7 @@ export async function findProblems(flags: SettingsFlags, paths: readonly string[
     env: variables({ ...flags, ...pipelines }),
     file: flags.config,
   });
-  if (!read.ok) return { diagnostics: read.diagnostics, sources: read.sources, generation: undefined };
+  if (!read.ok) return { ...read, generation: undefined };
   const { settings, pluginsPlace, warnings } = read;
   const { catalog, diagnostics } = readCatalog(settings.plugins, settings.folder, pluginsPlace);
   const loaded = await loadGeneration({ paths: settings.pipelines, catalog, env: process.env, cwd: process.cwd() });
@@ -53,5 +55,6 @@ export async function findProblems(flags: SettingsFlags, paths: readonly string[
     diagnostics: [...warnings, ...diagnostics, ...(loaded.ok ? loaded.warnings : loaded.diagnostics)],
     sources: new Map([...read.sources, ...loaded.sources]),
     generation: loaded.ok && diagnostics.length === 0 ? loaded.generation : undefined,
+    files: [...read.files, ...loaded.files],
   };
 }

@@ -1,28 +1,33 @@
 /** `eventflow validate`: everything that is wrong with the settings and the pipelines, all at once. */
 import { type Command, Option } from 'commander';
+import type { Checked } from './check-all.ts';
 import { exit, Failure } from './exit.ts';
-import { pipelinesOption, type SettingsFlags, switched, withSettings } from './options.ts';
+import { pipelinesOption, type SettingsFlags, switched, valued, wholeNumber, withSettings } from './options.ts';
 import { paintError, plural, print, printJson, tell } from './output.ts';
-import type { Findings } from './pipelines.ts';
 
-type Format = 'text' | 'json' | 'github';
+type Format = 'text' | 'json' | 'github' | 'sarif';
 
 interface ValidateFlags extends SettingsFlags {
   readonly output: Format;
   readonly denyWarnings?: boolean;
+  readonly maxProblems?: number;
+  readonly watch?: boolean;
 }
 
-async function show({ diagnostics, sources }: Findings, format: Format): Promise<void> {
-  switch (format) {
-    case 'json': {
-      const { toJson } = await import('../config/diagnostic.ts');
+async function show({ diagnostics: all, sources }: Checked, { output, maxProblems }: ValidateFlags): Promise<void> {
+  const diagnostics = all.slice(0, maxProblems);
+  const { toGithub, toJson } = await import('../config/diagnostic.ts');
+  switch (output) {
+    case 'json':
       return printJson(diagnostics.map(toJson));
+    case 'sarif': {
+      const { toSarif } = await import('../config/sarif.ts');
+      const { version } = await import('../version.ts');
+      return printJson(toSarif(diagnostics, version));
     }
-    case 'github': {
-      const { toGithub } = await import('../config/diagnostic.ts');
+    case 'github':
       for (const diagnostic of diagnostics) print(toGithub(diagnostic));
       return;
-    }
     case 'text': {
       const { formatAll } = await import('./settings.ts');
       if (diagnostics.length > 0) print(`${formatAll(diagnostics, sources)}\n`);
@@ -30,37 +35,66 @@ async function show({ diagnostics, sources }: Findings, format: Format): Promise
   }
 }
 
-function summary({ diagnostics, generation }: Findings): string {
+function summary({ diagnostics, ok, pipelines, routes }: Checked, most = Number.POSITIVE_INFINITY): string {
   const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
-  const counts = [plural(errors, 'error'), plural(diagnostics.length - errors, 'warning')].join(', ');
-  if (generation === undefined) return paintError('red', counts);
-  const { pipelines, routes } = generation;
-  const valid = `${plural(pipelines.length, 'pipeline')} with ${plural(routes.size, 'route')}`;
+  const left = diagnostics.length - most;
+  const hidden = left > 0 ? ` (${left} not shown)` : '';
+  const counts = `${plural(errors, 'error')}, ${plural(diagnostics.length - errors, 'warning')}${hidden}`;
+  if (!ok) return paintError('red', counts);
+  const valid = `${plural(pipelines, 'pipeline')} with ${plural(routes, 'route')}`;
   return diagnostics.length === 0 ? paintError('green', `${valid}: no problems`) : `${valid}: ${counts}`;
 }
 
-async function validate(paths: readonly string[], flags: ValidateFlags): Promise<void> {
-  const { findProblems } = await import('./pipelines.ts');
-  const findings = await findProblems(flags, paths.length > 0 ? paths : (flags.pipelines ?? []));
-  await show(findings, flags.output);
-  tell(summary(findings));
-  const { generation, diagnostics } = findings;
-  if (generation === undefined || (flags.denyWarnings === true && diagnostics.length > 0)) {
-    throw new Failure(exit.failed);
-  }
+async function checkOnce(paths: readonly string[], flags: ValidateFlags): Promise<Checked> {
+  const { checkAll } = await import('./check-all.ts');
+  const checked = await checkAll(flags, paths);
+  await show(checked, flags);
+  tell(summary(checked, flags.maxProblems));
+  return checked;
+}
+
+/** Again at each change, until somebody ends it. */
+async function checkOnChange(paths: readonly string[], flags: ValidateFlags): Promise<void> {
+  const { watchFiles } = await import('../config/index.ts');
+  const { readSettings } = await import('./settings.ts');
+  const { files } = await checkOnce(paths, flags);
+  const watched = paths.length > 0 ? paths : (await readSettings(flags)).pipelines;
+  const watching = watchFiles({
+    paths: watched.filter((path) => path !== '-'),
+    files,
+    onChange: async () => watching.update((await checkOnce(paths, flags)).files),
+    onError: (error) => tell(`${paintError('red', 'error:')} ${error.message}`),
+  });
+  await watching.ready;
+  tell('waiting for changes; Ctrl-C ends this');
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+  await watching.close();
+}
+
+async function validate(named: readonly string[], flags: ValidateFlags): Promise<void> {
+  const paths = named.length > 0 ? named : (flags.pipelines ?? []);
+  if (flags.watch === true) return checkOnChange(paths, flags);
+  const { ok, diagnostics } = await checkOnce(paths, flags);
+  if (!ok || (flags.denyWarnings === true && diagnostics.length > 0)) throw new Failure(exit.failed);
 }
 
 export function define(program: Command): void {
   const output = new Option('-o, --output <format>', 'how findings are printed')
     .env('EVENTFLOW_OUTPUT')
-    .choices(['text', 'json', 'github'])
+    .choices(['text', 'json', 'github', 'sarif'])
     .default('text');
   const command = program
     .command('validate')
     .description('checks settings and pipelines; runs no plugin code and connects to nothing')
-    .argument('[paths...]', "files, folders or globs (default: the settings' pipelines)")
+    .argument('[paths...]', "files, folders, globs, Markdown documents, - for stdin (default: the settings' pipelines)")
     .addOption(output)
     .addOption(switched('-W, --deny-warnings', 'EVENTFLOW_DENY_WARNINGS', 'warnings count as errors'))
+    .addOption(
+      valued('--max-problems <n>', 'EVENTFLOW_MAX_PROBLEMS', 'prints no more than so many').argParser(wholeNumber(1)),
+    )
+    .addOption(switched('-w, --watch', 'EVENTFLOW_VALIDATE_WATCH', 'checks again whenever a file changes'))
     .addOption(pipelinesOption());
   withSettings(command).action(validate);
 }

@@ -21,6 +21,9 @@ const failed = (diagnostic: Diagnostic, source?: Source): ReadDocument => ({
   diagnostics: [diagnostic],
 });
 
+const tooLarge = (file: string, got: string): Diagnostic =>
+  diagnoseFile(file, 'EF1002', `expected at most ${largestFile} bytes, got ${got}`);
+
 /** Reads the file at an absolute path. */
 export function readDocument(path: string, reading: Reading): Promise<ReadDocument> {
   const file = reading.name(path);
@@ -28,7 +31,7 @@ export function readDocument(path: string, reading: Reading): Promise<ReadDocume
   if (content.ok) return readBytes(path, file, content.bytes, reading);
   const fault =
     content.problem === 'too_large'
-      ? diagnoseFile(file, 'EF1002', `expected at most ${largestFile} bytes, got ${content.reason}`)
+      ? tooLarge(file, content.reason)
       : diagnoseFile(file, 'EF1001', `expected a readable file, got: ${content.reason}`);
   return Promise.resolve(failed(fault));
 }
@@ -40,6 +43,8 @@ async function readBytes(path: string, file: string, bytes: Buffer, reading: Rea
 
 /** Reads a text that may stand in no file of its own. */
 export async function readText(source: Source, reading: Reading): Promise<ReadDocument> {
+  const bytes = Buffer.byteLength(source.text);
+  if (bytes > largestFile) return failed(tooLarge(source.file, `${bytes} bytes`), source);
   const nul = source.text.indexOf('\0');
   if (nul !== -1) {
     const place = { start: nul, end: nul + 1 };

@@ -14,8 +14,8 @@ export {
   toGithub,
   toJson,
 } from './diagnostic.ts';
-export { type LoadRequest, type LoadResult, loadGeneration } from './load.ts';
-export { changedSettings } from './settings-diff.ts';
+export { type LoadRequest, type LoadResult, loadGeneration, type PipelineText } from './load.ts';
+export { pipelinesInMarkdown } from './markdown.ts';
 export {
   loadSettings,
   type Settings,
@@ -23,4 +23,5 @@ export {
   type SettingsResult,
   settingsVariables,
 } from './settings.ts';
+export { changedSettings } from './settings-diff.ts';
 export { type Watching, type WatchRequest, watchFiles } from './watch.ts';

@@ -55,7 +55,7 @@ test('help goes to stdout and is no failure; without a command it goes to stderr
 test('usage errors end with 2 and say what was meant', async () => {
   assertUsage(await ef(['vaildate']), /unknown command 'vaildate'\n\(Did you mean validate\?\)/);
   assertUsage(await ef(['run', '--pipeline', 'x']), /unknown option '--pipeline'\n\(Did you mean --pipelines\?\)/);
-  assertUsage(await ef(['validate', '-o', 'xml']), /Allowed choices are text, json, github/);
+  assertUsage(await ef(['validate', '-o', 'xml']), /Allowed choices are text, json, github, sarif/);
   assertUsage(await ef(['generate', 'alerts']), /--out <dir>' not specified/);
   assertUsage(await ef(['dlq', 'redrive']), /expected ids, a filter \(.*\) or --all/);
   assertUsage(await ef(['dlq', 'redrive', 'a', '--all']), /either ids, or a filter, or --all/);
