@@ -60,6 +60,7 @@ function checkRange([least, most]: readonly [string, string], text: string): boo
 /** Words for editors and people, which say nothing about validity. */
 const annotations = [
   'x-template',
+  'x-escape',
   'x-env',
   'patternErrorMessage',
   'errorMessage',

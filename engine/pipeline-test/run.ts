@@ -203,55 +203,58 @@ async function runOne(
 }
 
 /** A file that was read, with the pipelines of each of its tests. */
-interface Prepared {
-  readonly file: OpenTestFile | undefined;
+interface Prepared extends Pick<FileResult, 'file' | 'diagnostics' | 'sources' | 'files'> {
+  readonly opened: OpenTestFile | undefined;
   /** By the index of the test. */
   readonly loads: readonly LoadResult[];
-  /** Of the file itself; those of its pipelines are in `loads`. */
-  readonly diagnostics: readonly Diagnostic[];
-  readonly sources: ReadonlyMap<string, string>;
+}
+
+/** A test sees nothing of the machine, so what is missing there is missing in the test. */
+function inTest(diagnostic: Diagnostic): Diagnostic {
+  if (diagnostic.code === 'EF1013') return { ...diagnostic, help: 'give it in the test, under env:' };
+  return diagnostic.code === 'EF1015' ? { ...diagnostic, help: 'give it in the test, under files:' } : diagnostic;
 }
 
 async function prepare(path: string, deps: TestDeps): Promise<Prepared> {
-  const { file, source, diagnostics } = await openTestFile(path, openReading(deps.cwd, deps.env));
+  const reading = openReading(deps.cwd, deps.env);
+  const { file: opened, source, diagnostics } = await openTestFile(path, reading);
   const own = source === undefined ? [] : [[source.file, source.text] as const];
-  if (file === undefined) return { file, loads: [], diagnostics, sources: new Map(own) };
-  const loader = new Loader(file, deps);
-  const loads = await Promise.all(file.valid.tests.map((test) => loader.load(test)));
-  const unknown = loads.flatMap((loaded, index) => (loaded.ok ? checkTestNames(file, index, loaded.generation) : []));
+  const file = reading.name(path);
+  if (opened === undefined) return { file, opened, loads: [], diagnostics, sources: new Map(own), files: [path] };
+  const loader = new Loader(opened, deps);
+  const loads = await Promise.all(opened.valid.tests.map((test) => loader.load(test)));
+  const unknown = loads.map((loaded, index) =>
+    loaded.ok ? checkTestNames(opened, index, loaded.generation) : loaded.diagnostics.map(inTest),
+  );
   return {
     file,
+    opened,
     loads,
-    diagnostics: sortDiagnostics([...diagnostics, ...checkMeaning(file), ...unknown]),
+    diagnostics: sortDiagnostics([...diagnostics, ...checkMeaning(opened), ...unknown.flat()]),
     sources: new Map([...loads.flatMap(({ sources }) => [...sources]), ...own]),
+    files: [...new Set([path, ...loads.flatMap(({ files }) => files)])],
   };
 }
 
-/** Everything that is wrong with a file of tests itself; nothing is run. */
-export const checkTestFile = async (
-  path: string,
-  deps: TestDeps,
-): Promise<Pick<FileResult, 'diagnostics' | 'sources'>> => prepare(path, deps);
+/** Everything that is wrong with a file of tests, and with its pipelines as it sees them; nothing is run. */
+export const checkTestFile = async (path: string, deps: TestDeps): Promise<Omit<FileResult, 'tests' | 'routes'>> =>
+  prepare(path, deps);
 
 /** Runs the tests of a file, unless something is wrong with it. Never rejects because of what stands in a file. */
 export async function runTestFile(path: string, deps: TestDeps): Promise<FileResult> {
-  const { file, loads, diagnostics: found, sources } = await prepare(path, deps);
-  const ofPipelines = loads.flatMap((loaded) => (loaded.ok ? [] : loaded.diagnostics));
-  const diagnostics = sortDiagnostics([...found, ...ofPipelines]);
+  const { opened, loads, ...prepared } = await prepare(path, deps);
   const uses = new Uses();
   const tests: TestResult[] = [];
   for (const [index, loaded] of loads.entries()) {
-    if (!loaded.ok || file === undefined) continue;
+    if (!loaded.ok || opened === undefined) continue;
     uses.know(loaded.generation);
-    const name = file.valid.tests[index]?.name ?? '';
-    if (hasErrors(diagnostics) || deps.wanted?.(name) === false) continue;
-    const result = await runOne(file, index, loaded, deps, uses);
+    const name = opened.valid.tests[index]?.name ?? '';
+    if (hasErrors(prepared.diagnostics) || deps.wanted?.(name) === false) continue;
+    const result = await runOne(opened, index, loaded, deps, uses);
     deps.onTest?.(result);
     tests.push(result);
   }
-  const name = openReading(deps.cwd, deps.env).name(path);
-  const files = [...new Set([path, ...loads.flatMap((loaded) => loaded.files)])];
-  return { file: name, tests, diagnostics, sources, routes: uses.list(), files };
+  return { ...prepared, tests, routes: uses.list() };
 }
 
 /** A failure as people read it: the place, and what happened. */
