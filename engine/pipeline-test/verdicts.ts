@@ -1,6 +1,7 @@
 /** Whether a route took an event, and what became of it. */
 import { matchAny } from '../core/match.ts';
 import type { Route } from '../core/route.ts';
+import { decodeEvent } from '../event.ts';
 import type { PlannedEvent } from './events.ts';
 import type { Timeline } from './timeline.ts';
 
@@ -11,17 +12,22 @@ export interface Verdict {
 }
 
 /** What the workers did decides; what they need not be asked for is worked out. */
-export function verdictOf(route: Route, { id, type }: PlannedEvent, timeline: Timeline): Verdict {
-  const refused = timeline.of('rejected').find(({ event }) => event === id);
+export function verdictOf(route: Route, event: PlannedEvent, timeline: Timeline): Verdict {
+  const { id, type } = event;
+  const refused = timeline.of('rejected').find((one) => one.event === id);
   if (refused !== undefined) return { word: 'rejected', why: refused.why };
   if (!route.enabled) return { word: 'unmatched: disabled', why: 'the route says enabled: false' };
   if (!matchAny(route.on)(type)) {
     return { word: 'unmatched: type', why: `the route takes ${route.on.join(', ')}, and this is ${type}` };
   }
-  const passed = timeline
-    .of('settled', route.group)
-    .some(({ event, status }) => event === id && status === 'unmatched');
-  return passed ? { word: 'unmatched: when', why: 'its `when` is false' } : { word: 'matched', why: '' };
+  const passed = timeline.of('settled', route.group).some((one) => one.event === id && one.status === 'unmatched');
+  return passed ? { word: 'unmatched: when', why: whyNot(route, event) } : { word: 'matched', why: '' };
+}
+
+/** What decided, in the words of the condition. */
+function whyNot({ when }: Route, { envelope }: PlannedEvent): string {
+  if (when === undefined) return 'its condition is false';
+  return when.why(decodeEvent(JSON.stringify(envelope), undefined)).join(', ');
 }
 
 /** What became of an event that the route took, in a few words. */
