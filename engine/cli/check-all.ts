@@ -12,6 +12,8 @@ import {
   readCatalog,
   sortDiagnostics,
 } from '../config/index.ts';
+import { isTestFile } from '../pipeline-test/files.ts';
+import { checkTests } from './check-tests.ts';
 import { exit, Failure } from './exit.ts';
 import type { SettingsFlags } from './options.ts';
 import { type Findings, findProblems } from './pipelines.ts';
@@ -95,7 +97,7 @@ async function checkTexts(flags: SettingsFlags, texts: readonly PipelineText[]):
   return [{ ...withPlugins, pipelines: 0, routes: 0 }, ...checked];
 }
 
-/** `paths`: files, folders, globs, Markdown documents, and `-` for stdin; none: the settings' pipelines. */
+/** `paths`: files, folders, globs, Markdown documents, and `-` for stdin; none: the settings' pipelines. Tests beside pipelines too. */
 export async function checkAll(flags: SettingsFlags, paths: readonly string[]): Promise<Checked> {
   const documents = paths.filter(isMarkdown);
   const others = paths.filter((path) => path !== '-' && !isMarkdown(path));
@@ -103,7 +105,9 @@ export async function checkAll(flags: SettingsFlags, paths: readonly string[]): 
     ...(paths.includes('-') ? [await readStdin()] : []),
     ...(await Promise.all(documents.map(readMarkdown))).flat(),
   ];
-  const fromFiles = paths.length === 0 || others.length > 0 ? [checkedOf(await findProblems(flags, others))] : [];
+  const files = others.filter((path) => !isTestFile(path));
+  const fromFiles = paths.length === 0 || files.length > 0 ? [checkedOf(await findProblems(flags, files))] : [];
+  const fromTests = paths.length === 0 || others.length > 0 ? await checkTests(flags, others) : [];
   const fromTexts = paths.length > others.length ? await checkTexts(flags, texts) : [];
-  return join([...fromFiles, ...fromTexts]);
+  return join([...fromFiles, ...fromTests, ...fromTexts]);
 }

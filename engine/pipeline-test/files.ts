@@ -1,7 +1,8 @@
 /** From what was asked for, files, folders and globs, to files of tests. */
 import { globSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { isTestFile } from './test-file.ts';
+
+export const isTestFile = (path: string): boolean => /\.test\.ya?ml$/i.test(path);
 
 function kindOf(path: string): 'file' | 'folder' | undefined {
   try {

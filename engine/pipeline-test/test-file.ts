@@ -29,8 +29,6 @@ export interface OpenedTestFile {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-export const isTestFile = (path: string): boolean => /\.test\.ya?ml$/i.test(path);
-
 /** The pipeline beside a test: `orders.yaml` for `orders.test.yaml`. */
 function pipelineBeside(path: string): string | undefined {
   const name = basename(path).replace(/\.test\.ya?ml$/i, '');
