@@ -12,6 +12,9 @@ for await (const file of glob('*/**/*.{lua,sql,html,css,js,svg,json}', {
   await copyFile(file, join('dist', file));
 }
 
+// What `eventflow init` writes.
+await cp('cli/templates', 'dist/cli/templates', { recursive: true });
+
 await rm('schemas', { recursive: true, force: true });
 await cp('../schemas', 'schemas', { recursive: true });
 for (const file of ['LICENSE', 'CHANGELOG.md']) await copyFile(join('..', file), file);

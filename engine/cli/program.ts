@@ -8,6 +8,7 @@ import { paint, paintError, tell } from './output.ts';
 export type DefineCommand = (program: Command) => void;
 
 const commands: Readonly<Record<string, () => Promise<{ readonly define: DefineCommand }>>> = {
+  init: () => import('./init.ts'),
   run: () => import('./run.ts'),
   validate: () => import('./validate.ts'),
   plan: () => import('./plan.ts'),
@@ -23,6 +24,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly define: DefineC
   plugins: () => import('./plugins.ts'),
   redis: () => import('./redis.ts'),
   explain: () => import('./explain.ts'),
+  'explain-event': () => import('./explain-event.ts'),
   graph: () => import('./graph.ts'),
 };
 
