@@ -103,9 +103,9 @@ export class Ordering {
     return this.#turn.held;
   }
 
-  /** Whether a sweep for what others have left behind makes sense. */
+  /** Whether what others have left behind may come in: there is nothing more to be found out. */
   get sweeps(): boolean {
-    return this.holds && !this.#recovering && !this.#stopped;
+    return this.holds && this.#doubt === 'none' && !this.#recovering && !this.#stopped;
   }
 
   /** Entries whose lease must be kept. */
@@ -132,6 +132,8 @@ export class Ordering {
   /** Entries from elsewhere than `read`. */
   add(entries: readonly Entry[]): void {
     if (!this.holds || this.#stopped) return void this.#release(entries);
+    // It may be that older ones of their keys are not known yet.
+    if (!this.sweeps) return void this.#arrived.push(...entries);
     this.#deps.start(this.#deps.sortOut(this.#place(entries)));
   }
 
@@ -287,19 +289,20 @@ export class Ordering {
    */
   async #collect(signal: AbortSignal): Promise<boolean> {
     const { group, leaseMs, timers } = this.#deps;
-    const known = new Set(this.#deps.held().map(({ id }) => id));
-    const owned = (id: string): boolean => known.has(id);
+    const known = (): ((id: string) => boolean) => {
+      const ids = new Set(this.#deps.held().map(({ id }) => id));
+      return (id) => ids.has(id);
+    };
     const take = ({ entries, lost }: Awaited<ReturnType<Group['reclaim']>>): number => {
       if (lost.length > 0) this.#deps.onLost(lost);
-      for (const { id } of entries) known.add(id);
       this.#arrived.push(...entries);
       return entries.length;
     };
-    take(await group.order.missed(owned));
+    take(await group.order.missed(known()));
     for (;;) {
       // A sweep may begin in the middle.
       for (let empty = 0; empty < 2; ) {
-        empty = take(await group.reclaim(leaseMs / 2, sweepBatch, owned)) > 0 ? 0 : empty + 1;
+        empty = take(await group.reclaim(leaseMs / 2, sweepBatch, known())) > 0 ? 0 : empty + 1;
       }
       if (!this.holds || signal.aborted) return false;
       if (!(await group.order.elsewhere())) return true;

@@ -9,6 +9,7 @@ import { maxCrashes } from '../../engine/worker/suspects.ts';
 import { BreakerLedger } from './breaker-ledger.ts';
 import type { BusModel } from './model/bus-model.ts';
 import { originOf, type Settled, type Swept } from './model/state.ts';
+import { OrderLedger } from './order-ledger.ts';
 import { leaseMs, routeByGroup } from './routes.ts';
 import type { Run } from './run.ts';
 import type { FakeTime, Host } from './time.ts';
@@ -48,6 +49,7 @@ export interface Pair {
 
 export class Ledger {
   readonly breakers: BreakerLedger;
+  readonly order: OrderLedger;
   readonly pairs = new Map<string, Map<string, Pair>>();
   /** Not settled yet, by group and origin. */
   readonly open = new Map<string, Map<string, Pair>>();
@@ -63,6 +65,7 @@ export class Ledger {
     this.#run = run;
     this.#time = time;
     this.breakers = new BreakerLedger(run, time);
+    this.order = new OrderLedger(run, time);
   }
 
   // ── publishing ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -125,6 +128,7 @@ export class Ledger {
     };
     this.#of(group).set(event.origin, pair);
     this.#openOf(group).set(event.origin, pair);
+    this.order.expect(pair);
   }
 
   #of(group: string): Map<string, Pair> {
@@ -205,6 +209,7 @@ export class Ledger {
   started(pair: Pair, attempt: number, host: Host): void {
     const { group, event, holder } = pair;
     pair.runs += 1;
+    this.order.started(pair);
     if (pair.runs > pair.handOuts) {
       const detail = `${group} ${event.origin} ran ${pair.runs} times for ${pair.handOuts} hand-outs`;
       this.#run.fail('a hand-out runs at most once', detail);
@@ -239,6 +244,7 @@ export class Ledger {
       case 'ack':
         if (holder !== consumer) this.#run.cover('late ack');
         this.#acked(spec, item, pair);
+        this.order.ended(pair);
         return this.#end(group, event.origin, 'acked', `ack: ${item.status}`);
       case 'retry':
         this.#mustHold(pair, consumer, 'retry');
@@ -292,6 +298,7 @@ export class Ledger {
   #buried({ words }: Extract<SettleItem, { kind: 'dead' }>, pair: Pair): void {
     const route = routeByGroup.get(pair.group);
     this.#run.cover(`dead: ${words.reason}`);
+    this.order.buried(pair);
     pair.holder = undefined;
     const right: Partial<Record<string, boolean>> = {
       exhausted: words.attempts.length === route?.retry.maxAttempts,
@@ -320,6 +327,7 @@ export class Ledger {
   redriving(model: BusModel, ids: readonly string[]): void {
     for (const pair of this.#letters(model, ids)) {
       this.#run.cover('redriven');
+      this.order.redriven(pair);
       pair.lostLeases = 0;
       pair.dueAttempt = 0;
     }
@@ -358,6 +366,8 @@ export class Ledger {
         pair.holder = held.get(origin);
         // Numbers that were set back with a settlement that is undone now: given the benefit of the doubt.
         pair.lostLeases += maxCrashes;
+        // A postponement that is undone now has no time to wait for.
+        pair.dueAt = 0;
         if (resting.has(origin) && pair.state !== 'open') {
           pair.state = 'open';
           pair.event.confirmed = true;
@@ -366,6 +376,7 @@ export class Ledger {
       }
     }
     this.breakers.rolledBack(model);
+    this.order.failedOver();
   }
 
   #mayBeGone(model: BusModel, event: Recorded): void {

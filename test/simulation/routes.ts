@@ -61,6 +61,16 @@ export const routes: readonly Route[] = [
     startFrom: 'new',
     deadLetter: letters(5, 'pause'),
   }),
+  routeOf({
+    ...common,
+    pipeline: 'users',
+    id: 'history',
+    on: ['user.**'],
+    concurrency: 3,
+    breaker,
+    ordering: { source: 'event.id', key: ({ id }) => String(Number(id.slice(1)) % 3) },
+    deadLetter: letters(6, 'dropOldest'),
+  }),
 ];
 
 export const routeByGroup: ReadonlyMap<string, Route> = new Map(routes.map((route) => [route.group, route]));

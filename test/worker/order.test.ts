@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus } from '../../engine/bus/bus.ts';
+import type { Bus, Group, GroupSpec } from '../../engine/bus/bus.ts';
 import { openSqliteBus } from '../../engine/bus/sqlite/bus.ts';
 import { badStatus, permanent, unavailable } from '../../engine/plugin.ts';
 import { eventually } from '../support/eventually.ts';
@@ -14,6 +14,22 @@ const keys = Array.from({ length: 12 }, (_, n) => `k${n}`);
 /** Retried after an hour, as far as a test is concerned. */
 const slow = retryPolicy({ initialInterval: 3_600_000, maxInterval: 3_600_000 });
 const busy = (): Error => badStatus(new Error('no'), 503, 'overloaded');
+
+/** The bus with a change to every group that it opens. */
+const withGroups = (bus: Bus, change: (group: Group) => void): Bus =>
+  new Proxy(bus, {
+    get(target, name) {
+      if (name === 'openGroup') {
+        return async (spec: GroupSpec) => {
+          const group = await target.openGroup(spec);
+          change(group);
+          return group;
+        };
+      }
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
 
 test('deliveries of one key run one after another in their order, and those of others beside them', async () => {
   const started: string[] = [];
@@ -259,18 +275,9 @@ test('a worker that has lost its turn starts nothing, hands back what waits, and
     if (id === 'a-0') await reply.promise;
   };
   let taken = false;
-  const openGroup: Bus['openGroup'] = async (spec) => {
-    const group = await bus.openGroup(spec);
+  const watched = withGroups(bus, (group) => {
     const hold = group.order.hold.bind(group.order);
     group.order.hold = async (ttlMs) => (taken ? { held: false, term: 1 } : hold(ttlMs));
-    return group;
-  };
-  const watched = new Proxy(bus, {
-    get(target, name) {
-      if (name === 'openGroup') return openGroup;
-      const value = Reflect.get(target, name) as unknown;
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
   });
   const bench = await startWorker({ bus: watched, route: { ordering }, handle, leaseMs: 300 });
   await bench.publish(...inTurn(['a'], 5));
@@ -286,6 +293,33 @@ test('a worker that has lost its turn starts nothing, hands back what waits, and
   await bench.atRest(20_000);
   assert.deepEqual(ofKey(runs, 'a'), inTurn(['a'], 5));
   assert.ok(runs.includes('b-0'));
+  await bench.close();
+  await bus.close();
+});
+
+test('what a former holder was given after its turn comes before what was published later', async () => {
+  const runs: string[] = [];
+  const bus = await openSqliteBus('sqlite::memory:');
+  const gate = Promise.withResolvers<void>();
+  const watched = withGroups(bus, (group) => {
+    const read = group.read.bind(group);
+    group.read = async (limit, signal) => {
+      await gate.promise;
+      return read(limit, signal);
+    };
+  });
+  const bench = await startWorker({ bus: watched, route: { ordering }, handle: ({ id }) => void runs.push(id) });
+  const { group, on, startFrom, deadLetter } = bench.worker.route;
+  const former = await bus.openGroup({ group, patterns: on, startFrom, deadLetter });
+  await bench.publish('a-0', 'a-1');
+  const [stray] = await former.read(1, AbortSignal.timeout(10_000));
+  assert.ok(stray);
+  gate.resolve();
+  await eventually('the other one to wait', () => bench.worker.gauges().queued === 1);
+  await former.release([stray]);
+  await bench.atRest(20_000);
+  assert.deepEqual(runs, ['a-0', 'a-1']);
+  await former.close();
   await bench.close();
   await bus.close();
 });
