@@ -180,6 +180,10 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
   eventflow_config_swap_seconds: ({ recorder }) => histogram('eventflow_config_swap_seconds', none, recorder.swaps),
   eventflow_config_info: ({ recorder: { config } }) =>
     config === undefined ? [] : [{ labels: { hash: config.hash, generation: config.generation }, value: 1 }],
+  eventflow_config_rolled_back: single(({ recorder }) => (recorder.rolledBack ? 1 : 0)),
+  eventflow_detached_groups: single(({ recorder }) => recorder.detached.groups),
+  eventflow_detached_entries: single(({ recorder }) => recorder.detached.entries),
+  eventflow_route_removed_total: single(({ recorder }) => recorder.removed),
 
   eventflow_bus_up: single(({ recorder }) => (recorder.busUp ? 1 : 0)),
   eventflow_bus_stats_age_seconds: single(({ bus, now }) => Math.max(0, (now - bus.readAt) / 1_000)),

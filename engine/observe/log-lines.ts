@@ -67,6 +67,22 @@ export class LogLines {
         return this.#lateError(signal);
       case 'reloaded':
         return this.#reloaded(signal);
+      case 'group_renamed':
+        return this.#log.info(
+          signal,
+          `${signal.from} goes by the name of ${signal.to} from now on, with all that it has`,
+        );
+      case 'previous_unknown':
+        return this.#log.warn(
+          { route: signal.group, previous: signal.previous },
+          `expected previousId to name a route that the bus knows, got ${signal.previous}: ${signal.group} starts with nothing`,
+        );
+      case 'route_removed':
+        return this.#log.warn(
+          { route: signal.group, count: signal.count },
+          `${signal.count} deliveries found no route any more and were dead-lettered as route_removed; redrive them when ${signal.group} is back`,
+        );
+      case 'detached': // Numbers for the metrics.
       case 'swapped': // A number for the metrics; the reload itself is told.
         return;
       case 'bus_up':

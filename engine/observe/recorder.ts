@@ -62,6 +62,9 @@ export class Recorder {
   lastGoodReloadAt = 0;
   busUp = false;
   unsafe = false;
+  rolledBack = false;
+  detached: { readonly groups: number; readonly entries: number } = { groups: 0, entries: 0 };
+  removed = 0;
   /** 1: closed, in the order of `closures`. */
   readonly closed = new Float64Array(closures.length);
   durability: { readonly mode: string; readonly guaranteed: boolean } | undefined;
@@ -137,7 +140,14 @@ export class Recorder {
       case 'dlq_full':
         return this.#held(this.series(signal.route), signal.full);
       case 'reloaded':
+        this.rolledBack = signal.pinned !== undefined;
         return this.#reloaded(signal.result);
+      case 'detached':
+        this.detached = signal;
+        return;
+      case 'route_removed':
+        this.removed += signal.count;
+        return;
       case 'swapped':
         return this.swaps.observe(signal.seconds);
       case 'bus_up':
@@ -161,6 +171,8 @@ export class Recorder {
       case 'leaking':
       case 'route_started':
       case 'route_stopped':
+      case 'group_renamed':
+      case 'previous_unknown':
         return;
     }
   };

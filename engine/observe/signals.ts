@@ -74,6 +74,8 @@ export type Signal =
       readonly kind: 'reloaded';
       readonly result: 'changed' | 'unchanged' | 'rejected';
       readonly generation: number;
+      /** Something else runs than the files say: why. */
+      readonly pinned?: string | undefined;
       readonly hash: string;
       /** Printed diagnostics, when rejected. */
       readonly problems: readonly string[];
@@ -84,6 +86,14 @@ export type Signal =
         readonly stopped: readonly string[];
       };
     }
+  /** A group goes by another name from now on, with everything that it has. */
+  | { readonly kind: 'group_renamed'; readonly from: string; readonly to: string }
+  /** A route says that it was another one before, which the bus has never seen: it starts with nothing. */
+  | { readonly kind: 'previous_unknown'; readonly group: string; readonly previous: string }
+  /** Deliveries whose route was removed were dead-lettered. */
+  | { readonly kind: 'route_removed'; readonly group: string; readonly count: number }
+  /** Groups that no engine has a route for, and what waits in them beside dead letters. */
+  | { readonly kind: 'detached'; readonly groups: number; readonly entries: number }
   /** A reload's one step that holds the event loop: how long it took. */
   | { readonly kind: 'swapped'; readonly seconds: number }
   | { readonly kind: 'bus_up'; readonly up: boolean; readonly label: string; readonly error: string | undefined }
@@ -128,5 +138,6 @@ export interface RouteGauges {
   readonly queued: number;
   /** True while the breaker or a full DLQ keeps the route from reading. */
   readonly held: boolean;
+  /** Where the route has one for each key: the worst of them. */
   readonly breaker: BreakerState;
 }

@@ -65,7 +65,7 @@ const fingerprintOf = (reason: DeadReason, fault: Fault): string =>
     .slice(0, 16);
 
 export function lastWords(
-  route: Route,
+  route: Pick<Route, 'handler' | 'hash'>,
   entry: Entry,
   event: EventEnvelope | undefined,
   reason: DeadReason,

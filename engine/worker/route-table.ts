@@ -10,6 +10,7 @@ import type { Timers } from '../core/timers.ts';
 import type { Observer, RouteGauges } from '../observe/signals.ts';
 import type { Handler, Log } from '../plugin.ts';
 import { BreakerBoard } from './breakers.ts';
+import { ClaimKeeper } from './claims.ts';
 import type { Mask } from './fault.ts';
 import { SuspectLane } from './suspects.ts';
 import { Worker } from './worker.ts';
@@ -26,6 +27,8 @@ export interface RouteTableDeps {
   readonly timers: Timers;
   /** Gets the number of the route whose handler was started last [nobody looks]. */
   readonly lastStarted?: Int32Array;
+  /** How long a route is gone before its retries become dead letters, ms [5 minutes]. */
+  readonly removedGraceMs?: number;
   /** Takes secrets out of what handlers and targets say. */
   readonly mask?: Mask;
 }
@@ -37,11 +40,16 @@ export interface Changes {
   readonly stop: readonly string[];
 }
 
-interface Prepared {
+interface Made {
   readonly route: Route;
   readonly handler: Handler;
+}
+
+interface Prepared extends Made {
   readonly group: Group;
 }
+
+const removedGrace = 5 * 60_000;
 
 async function unmake({ handler, group }: Prepared): Promise<void> {
   await Promise.allSettled([Promise.resolve(handler.close?.()), group.close()]);
@@ -57,13 +65,17 @@ export class RouteTable {
   #names = new Map<number, string>();
   #draining = new Set<Promise<void>>();
   #stopping = false;
-  #generation: Pick<Generation, 'eventTypes'> = { eventTypes: new Map() };
+  #generation: Generation = { hash: '', pipelines: [], eventTypes: new Map(), routes: new Map() };
+  #number = 0;
+  #claims: ClaimKeeper;
 
   constructor(deps: RouteTableDeps) {
     this.#deps = deps;
     const { bus, observer, timers } = deps;
     this.#suspects = new SuspectLane(timers);
     this.#lastStarted = deps.lastStarted ?? new Int32Array(1);
+    const { leaseMs, removedGraceMs: graceMs = removedGrace } = deps;
+    this.#claims = new ClaimKeeper({ bus, observer, timers, leaseMs, graceMs });
     this.#breakers = new BreakerBoard({ store: bus.breakers, now: () => bus.now(), timers, observer });
   }
 
@@ -82,42 +94,49 @@ export class RouteTable {
   }
 
   /** Makes handlers and groups for `changes`, and returns the act that puts them in force. Rejects with the first failure. */
-  async prepare(changes: Changes, generation: Generation): Promise<(drainMs: number) => void> {
+  async prepare(
+    changes: Changes,
+    generation: Generation,
+    number = this.#number + 1,
+  ): Promise<(drainMs: number) => void> {
+    const made: Made[] = [];
     const prepared: Prepared[] = [];
     try {
-      for (const route of [...changes.start, ...changes.change]) prepared.push(await this.#prepareRoute(route));
+      for (const route of [...changes.start, ...changes.change]) {
+        made.push({ route, handler: await this.#deps.createHandler(route) });
+      }
+      // The names first: a group opens where its route's state is.
+      await this.#claims.claim(generation, number);
+      for (const one of made) prepared.push({ ...one, group: await this.#open(one.route) });
       await this.#breakers.refresh();
       if (this.#stopping) throw new Error('expected an engine that goes on, it is stopping');
     } catch (error) {
-      await Promise.allSettled(prepared.map((made) => unmake(made)));
+      await Promise.allSettled([
+        ...made.map(({ handler }) => handler.close?.()),
+        ...prepared.map(({ group }) => group.close()),
+        this.#claims.takeBack(this.#generation, this.#number),
+      ]);
       throw error;
     }
-    return (drainMs) => this.#commit(prepared, changes.stop, generation, drainMs);
+    return (drainMs) => {
+      this.#number = number;
+      this.#commit(prepared, changes.stop, generation, drainMs);
+    };
   }
 
   /** Stops every worker; resolves when all have stopped. What is being prepared meanwhile does not start any more. */
   async stop(drainMs: number): Promise<void> {
     this.#stopping = true;
+    this.#claims.close();
     const workers = [...this.#workers.values()];
     this.#workers.clear();
     await Promise.all([...workers.map((worker) => worker.stop(drainMs)), ...this.#draining]);
     this.#breakers.close();
   }
 
-  async #prepareRoute(route: Route): Promise<Prepared> {
-    const handler = await this.#deps.createHandler(route);
-    try {
-      const group = await this.#deps.bus.openGroup({
-        group: route.group,
-        patterns: route.on,
-        startFrom: route.startFrom,
-        deadLetter: route.deadLetter,
-      });
-      return { route, handler, group };
-    } catch (error) {
-      await handler.close?.();
-      throw error;
-    }
+  #open(route: Route): Promise<Group> {
+    const { group, on: patterns, startFrom, deadLetter } = route;
+    return this.#deps.bus.openGroup({ group, patterns, startFrom, deadLetter });
   }
 
   /** Nothing here can fail or wait: the swap is one step of the event loop. */

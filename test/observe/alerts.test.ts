@@ -163,6 +163,21 @@ const scenarios: readonly Scenario[] = [
     firing: { 10: 0, 20: 1, 40: 0 },
   },
   {
+    alert: 'EventFlowRolledBack',
+    what: 'when it stays so for an hour',
+    series: { 'eventflow_config_rolled_back{job="e",instance="a"}': '1x30 0x9 1x80 0x20' },
+    firing: { 35: 0, 90: 0, 110: 1, 130: 0 },
+  },
+  {
+    alert: 'EventFlowDetachedGroups',
+    what: 'once for all engines that count them, when they wait for an hour',
+    series: {
+      'eventflow_detached_entries{job="e",instance="a"}': '0x4 7x90 0x20',
+      'eventflow_detached_entries{job="e",instance="b"}': '0x4 7x90 0x20',
+    },
+    firing: { 30: 0, 80: 1, 110: 0 },
+  },
+  {
     alert: 'EventFlowDurabilityBestEffort',
     what: 'unless nobody asked for durability',
     series: {

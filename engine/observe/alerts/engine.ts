@@ -46,6 +46,26 @@ export const engineAlerts = (): readonly AlertRule[] => [
       '{{ $value }} different generations run in job {{ $labels.job }}: some engine did not get the files, or refused them.',
   },
   {
+    alert: 'EventFlowRolledBack',
+    expr: `${highest('eventflow_config_rolled_back', engine, everywhere)} == 1`,
+    pendingFor: hours(1),
+    keepFiringFor: 0,
+    severity: 'warning',
+    summary: 'An engine runs other pipelines than its files say.',
+    description:
+      'Engine {{ $labels.instance }} was rolled back, or started with its last good pipelines, an hour ago: mend the files, then `eventflow reload`.',
+  },
+  {
+    alert: 'EventFlowDetachedGroups',
+    expr: `${highest('eventflow_detached_entries', ['job'], everywhere)} > 0`,
+    pendingFor: hours(1),
+    keepFiringFor: 0,
+    severity: 'warning',
+    summary: 'Events wait for a route that no engine has.',
+    description:
+      '{{ $value }} events wait in groups of removed routes, and are kept until their route is back or somebody purges them: `eventflow routes`.',
+  },
+  {
     alert: 'EventFlowDurabilityBestEffort',
     expr: `${highest('eventflow_bus_durability', [...engine, 'mode'], within(everywhere, 'mode!="none"'))} == 0`,
     pendingFor: minutes(5),

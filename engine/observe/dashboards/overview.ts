@@ -179,6 +179,12 @@ const bus = (): Row => ({
     graph('eventflow_config_reloads_total', [
       { expr: rate('eventflow_config_reloads_total', ['result'], engines), legend: '{{result}}' },
     ]),
+    ofEngine('eventflow_config_rolled_back'),
+    ofEngine('eventflow_detached_groups'),
+    ofEngine('eventflow_detached_entries'),
+    graph('eventflow_route_removed_total', [
+      { expr: rate('eventflow_route_removed_total', ['instance'], engines), legend: engineLegend },
+    ]),
     graph('eventflow_config_swap_seconds', quantiles('eventflow_config_swap_seconds', engines)),
     graph(
       'eventflow_config_last_reload_success_timestamp_seconds',

@@ -1,0 +1,414 @@
+/**
+ * What becomes of a delivery whose route changes, goes, gets another name or comes back, while it is in flight, waits for a
+ * retry, or is held by the breaker. On both buses, each case with its exact end.
+ */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, describe, test } from 'node:test';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { openBus } from '../../engine/bus/open.ts';
+import type { LoadResult } from '../../engine/config/index.ts';
+import type { Generation, Route } from '../../engine/core/route.ts';
+import { storeEnvelope } from '../../engine/event.ts';
+import type { Signal } from '../../engine/observe/signals.ts';
+import { localOperations } from '../../engine/operations/local.ts';
+import type { Handler } from '../../engine/plugin.ts';
+import { Reloader } from '../../engine/reload.ts';
+import { realTimers } from '../../engine/timers.ts';
+import { RouteTable } from '../../engine/worker/route-table.ts';
+import { eventually } from '../support/eventually.ts';
+import { breakerPolicy, retryPolicy, routeOf } from '../support/policies.ts';
+import { removeKeys, startRedis } from '../support/redis.ts';
+import { silent } from '../support/worker.ts';
+
+const redis = await startRedis();
+after(() => redis.stop());
+
+const buses: Readonly<Record<string, () => Promise<{ bus: Bus; drop: () => Promise<void> }>>> = {
+  embedded: async () => ({ bus: await openBus('sqlite::memory:', {}), drop: async () => undefined }),
+  Redis: async () => {
+    const prefix = `ef:life-${randomUUID().slice(0, 8)}`;
+    return { bus: await openBus(redis.url, { prefix }), drop: () => removeKeys(redis.adminUrl, prefix) };
+  },
+};
+
+const generationOf = (routes: readonly Route[]): Generation => ({
+  hash: routes.map(({ group, hash }) => `${group} ${hash}`).join(),
+  pipelines: [],
+  eventTypes: new Map(),
+  routes: new Map(routes.map((route) => [route.group, route])),
+});
+
+const loaded = (routes: readonly Route[]): LoadResult => ({
+  ...{ ok: true, generation: generationOf(routes), files: [], sources: new Map(), warnings: [], secrets: [] },
+  ...{ shownFiles: [], eventSchemas: new Map() },
+});
+
+interface Attempted {
+  readonly event: string;
+  readonly attempt: number;
+  readonly route: string;
+  /** Of the route whose handler it was. */
+  readonly hash: string;
+  readonly key: string;
+}
+
+type Answer = 'ok' | 'fail' | Promise<unknown>;
+
+/** One engine whose files are what the test says, and whose handlers answer what it says. */
+class Stage {
+  readonly bus: Bus;
+  readonly attempts: Attempted[] = [];
+  readonly signals: Signal[] = [];
+  /** Handlers that were made and doors that were opened, by group. */
+  readonly made: string[] = [];
+  readonly opened: string[] = [];
+  readonly #table: RouteTable;
+  readonly #reloader: Reloader;
+  readonly #drop: () => Promise<void>;
+  #routes: readonly Route[] = [];
+  answer: (event: string) => Answer = () => 'ok';
+
+  constructor(bus: Bus, drop: () => Promise<void>, graceMs: number) {
+    this.bus = bus;
+    const openGroup = bus.openGroup.bind(bus);
+    bus.openGroup = (spec) => {
+      this.opened.push(spec.group);
+      return openGroup(spec);
+    };
+    this.#drop = drop;
+    const observer = (signal: Signal): void => void this.signals.push(signal);
+    this.#table = new RouteTable({
+      ...{ bus, observer, journal: 'all', leaseMs: 30_000, random: Math.random, timers: realTimers },
+      logFor: () => silent,
+      createHandler: async (route) => this.#handlerOf(route),
+      removedGraceMs: graceMs,
+    });
+    this.#reloader = new Reloader({
+      ...{ table: this.#table, observer, drainMs: 5_000, allowEmpty: true },
+      load: async () => loaded(this.#routes),
+      onSwap: () => undefined,
+      onFiles: () => undefined,
+    });
+  }
+
+  #handlerOf(route: Route): Handler {
+    this.made.push(route.group);
+    return {
+      handle: async (event, delivery) => {
+        const { attempt, idempotencyKey: key } = delivery;
+        this.attempts.push({ event: event.id, attempt, route: delivery.route, hash: route.hash, key });
+        const answer = await this.answer(event.id);
+        if (answer === 'fail') throw Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+      },
+    };
+  }
+
+  async files(...routes: readonly Route[]): Promise<void> {
+    this.#routes = routes;
+    const { result, problems } = await this.#reloader.reload();
+    assert.equal(result, 'changed', problems.join());
+  }
+
+  async publish(...ids: readonly string[]): Promise<void> {
+    await this.bus.publish(
+      ids.map((id) => ({
+        ...{ type: 'order.paid', dedupeKey: id, fingerprint: id, eventId: id },
+        event: storeEnvelope({ specversion: '1.0', id, source: '/test', type: 'order.paid', data: {} }),
+      })),
+    );
+  }
+
+  of(event: string): readonly Attempted[] {
+    return this.attempts.filter((attempt) => attempt.event === event);
+  }
+
+  /** Attempt numbers and the handlers that got them. */
+  story(event: string): string {
+    return this.of(event)
+      .map(({ attempt, route, hash }) => `${attempt} ${route} ${hash}`)
+      .join(', ');
+  }
+
+  async stats(group: string) {
+    return (await this.bus.groupStats(group)) ?? assert.fail(`no group ${group}`);
+  }
+
+  async delivered(group: string, count: number): Promise<void> {
+    await eventually(
+      `${count} deliveries of ${group}`,
+      async () => (await this.stats(group)).totals.delivered === count,
+    );
+  }
+
+  async residue(): Promise<number> {
+    return (await localOperations(this.bus).verify()).total.residue;
+  }
+
+  async close(): Promise<void> {
+    await this.#table.stop(100);
+    await this.bus.close();
+    await this.#drop();
+  }
+}
+
+const breaker = breakerPolicy({ rule: { kind: 'consecutive', failures: 1 }, openFor: 400, maxOpenFor: 400 });
+const retry = retryPolicy({ initialInterval: 400, maxInterval: 400 });
+const old = routeOf({ id: 'old', hash: 'h1', retry });
+const changed = { ...old, hash: 'h2' };
+const renamed = { ...old, id: 'new', group: 'orders.new', previousGroup: 'orders.old', hash: 'h3' };
+const other = routeOf({ id: 'other', on: ['user.new'], hash: 'o' });
+
+type Change = 'changed' | 'removed' | 'renamed' | 'brought back';
+const changes: readonly Change[] = ['changed', 'removed', 'renamed', 'brought back'];
+
+async function make(stage: Stage, change: Change, extra: Partial<Route> = {}): Promise<void> {
+  switch (change) {
+    case 'changed':
+      return stage.files({ ...changed, ...extra }, other);
+    case 'removed':
+      return stage.files(other);
+    case 'renamed':
+      return stage.files({ ...renamed, ...extra }, other);
+    case 'brought back':
+      await stage.files(other);
+      return stage.files({ ...changed, ...extra }, other);
+  }
+}
+
+const nameAfter = (change: Change): string => (change === 'renamed' ? 'orders.new' : 'orders.old');
+const hashAfter = (change: Change): string => (change === 'renamed' ? 'h3' : 'h2');
+
+/** A removed route's retries become dead letters only after the grace; a route that comes back does so within it. */
+const graceOf = (change: Change): number => (change === 'brought back' ? 60_000 : 150);
+
+for (const [name, open] of Object.entries(buses)) {
+  void describe(`a delivery on the ${name} bus`, () => {
+    const scenario = (sentence: string, change: Change, proof: (stage: Stage) => Promise<void>): void => {
+      void test(sentence, { timeout: 60_000 }, async () => {
+        const { bus, drop } = await open();
+        const stage = new Stage(bus, drop, graceOf(change));
+        try {
+          await proof(stage);
+          await eventually('nothing is missing', async () => (await stage.residue()) === 0);
+        } finally {
+          await stage.close();
+        }
+      });
+    };
+
+    for (const change of changes) {
+      scenario(`that is in flight ends once, where it began, when its route is ${change}`, change, async (stage) => {
+        const gate = Promise.withResolvers<void>();
+        await stage.files(old, other);
+        stage.answer = () => gate.promise;
+        await stage.publish('e');
+        await eventually('the delivery', () => stage.of('e').length === 1);
+        await make(stage, change);
+        gate.resolve();
+        await stage.delivered(nameAfter(change), 1);
+        assert.equal(stage.story('e'), '1 orders.old h1');
+        stage.answer = () => 'ok';
+        await stage.publish('later');
+        if (change === 'removed') return;
+        await stage.delivered(nameAfter(change), 2);
+        assert.equal(stage.story('later'), `1 ${nameAfter(change)} ${hashAfter(change)}`);
+        assert.equal(new Set(stage.attempts.map(({ key }) => key.split(':')[0])).size, 1, 'targets know it by one key');
+      });
+
+      scenario(
+        `that waits for a retry finds its route, or none, when its route is ${change}`,
+        change,
+        async (stage) => {
+          await stage.files(old, other);
+          stage.answer = () => 'fail';
+          await stage.publish('e');
+          await eventually('the retry', async () => (await stage.stats('orders.old')).retrying === 1);
+          stage.answer = () => 'ok';
+          await make(stage, change);
+          if (change === 'removed') return await expectLetter(stage, 'e');
+          await stage.delivered(nameAfter(change), 1);
+          assert.equal(stage.story('e'), `1 orders.old h1, 2 ${nameAfter(change)} ${hashAfter(change)}`);
+        },
+      );
+
+      scenario(
+        `that is held by the breaker stays so until it closes when its route is ${change}`,
+        change,
+        async (stage) => {
+          await stage.files(
+            { ...old, breaker, retry: { ...retry, initialInterval: 60_000, maxInterval: 60_000 } },
+            other,
+          );
+          stage.answer = () => 'fail';
+          await stage.publish('trips');
+          await eventually(
+            'the breaker opens',
+            async () => (await stage.bus.breakers.list())[0]?.state.kind === 'open',
+          );
+          await stage.publish('held-1', 'held-2');
+          const [before] = await stage.bus.breakers.list();
+          stage.answer = () => 'ok';
+          await make(stage, change, { breaker, retry });
+          if (change === 'removed') return await expectWaiting(stage);
+          await stage.delivered(nameAfter(change), 2);
+          const now = await stage.bus.breakers.list();
+          assert.deepEqual([now.length, now[0]?.key], [1, before?.key], 'it is the same breaker');
+          assert.equal(stage.story('held-1'), `1 ${nameAfter(change)} ${hashAfter(change)}`);
+          assert.equal(stage.story('held-2'), `1 ${nameAfter(change)} ${hashAfter(change)}`);
+        },
+      );
+    }
+  });
+}
+
+for (const [name, open] of Object.entries(buses)) {
+  const scenario = (sentence: string, proof: (stage: Stage) => Promise<void>): void => {
+    void test(`${sentence} (${name} bus)`, { timeout: 60_000 }, async () => {
+      const { bus, drop } = await open();
+      const stage = new Stage(bus, drop, 100);
+      try {
+        await proof(stage);
+      } finally {
+        await stage.close();
+      }
+    });
+  };
+
+  scenario('nothing restarts that did not change: its handler, its consumer and its breaker stay', async (stage) => {
+    const kept = { ...old, breaker };
+    await stage.files(kept, other);
+    stage.answer = () => 'fail';
+    await stage.publish('e');
+    await eventually('the breaker opens', async () => (await stage.bus.breakers.list())[0]?.state.kind === 'open');
+    const states = JSON.stringify(await stage.bus.breakers.list());
+    await stage.files(kept, { ...other, hash: 'o2' });
+    await stage.files(kept);
+    await stage.files(kept, other, { ...renamed, previousGroup: undefined });
+    assert.deepEqual(
+      [stage.made, stage.opened].map((groups) => groups.filter((group) => group === kept.group)),
+      [[kept.group], [kept.group]],
+    );
+    assert.ok(!stage.signals.some((signal) => signal.kind === 'route_stopped' && signal.route.group === kept.group));
+    assert.equal(JSON.stringify(await stage.bus.breakers.list()), states);
+  });
+
+  scenario('the retries of a disabled route wait for it', async (stage) => {
+    await stage.files(old, other);
+    stage.answer = () => 'fail';
+    await stage.publish('e');
+    await eventually('the retry', async () => (await stage.stats('orders.old')).retrying === 1);
+    await stage.files({ ...old, enabled: false, hash: 'off' }, other);
+    stage.answer = () => 'ok';
+    await eventually('the retry to be due', async () => (await stage.stats('orders.old')).retryOverdueMs > 300);
+    const { retrying, dead } = await stage.stats('orders.old');
+    assert.deepEqual([retrying, dead], [1, 0]);
+    const [info] = (await stage.bus.groups()).filter(({ group }) => group === 'orders.old');
+    assert.deepEqual([info?.removedAt, info?.engines.length], [undefined, 1]);
+    await stage.files(old, other);
+    await stage.delivered('orders.old', 1);
+    assert.equal(stage.story('e'), '1 orders.old h1, 2 orders.old h1');
+  });
+
+  scenario('an id that was given up and is used again starts with nothing, also for its breaker', async (stage) => {
+    await stage.files({ ...old, breaker }, other);
+    stage.answer = () => 'fail';
+    await stage.publish('e');
+    await eventually('the breaker opens', async () => (await stage.bus.breakers.list())[0]?.state.kind === 'open');
+    await stage.files({ ...renamed, breaker }, other);
+    stage.answer = () => 'ok';
+    await stage.files(
+      { ...renamed, breaker, hash: 'h4', previousGroup: undefined },
+      { ...old, breaker, startFrom: 'new', hash: 'h5' },
+      other,
+    );
+    await stage.publish('later');
+    await stage.delivered('orders.old', 1);
+    assert.equal(stage.of('later')[0]?.route, 'orders.old', 'its breaker is not the open one');
+    assert.equal((await stage.stats('orders.old')).totals.accepted, 1);
+    await stage.delivered('orders.new', 2);
+  });
+}
+
+test('in a rolling change nothing is dead-lettered while one engine still has the route, and nothing while all are off', async () => {
+  const prefix = `ef:life-${randomUUID().slice(0, 8)}`;
+  const drop = (): Promise<void> => removeKeys(redis.adminUrl, prefix);
+  const stages = await Promise.all(
+    ['a', 'b'].map(async (consumer) => new Stage(await openBus(redis.url, { prefix, consumer }), drop, 100)),
+  );
+  const [before, after] = stages as [Stage, Stage];
+  try {
+    await Promise.all(stages.map((stage) => stage.files(old, other)));
+    for (const stage of stages) stage.answer = () => 'fail';
+    await before.publish('e');
+    await eventually('the retry', async () => (await before.stats('orders.old')).retrying === 1);
+    await after.files(other);
+    await eventually('the other engine to try again', () => before.of('e').length >= 3);
+    assert.deepEqual(await before.bus.deadLetters.list({ limit: 1 }), []);
+    const [info] = (await after.bus.groups()).filter(({ group }) => group === 'orders.old');
+    assert.deepEqual([info?.removedAt, info?.engines], [undefined, ['a']]);
+    await before.files(other);
+    await eventually('the letter', async () => (await before.stats('orders.old')).dead === 1);
+    assert.equal((await before.bus.deadLetters.list({ limit: 5 })).length, 1, 'one engine buries it');
+  } finally {
+    for (const stage of stages) await stage.close();
+  }
+});
+
+test('a fleet that is off while another one shares its store finds everything as it was', async () => {
+  const prefix = `ef:life-${randomUUID().slice(0, 8)}`;
+  const drop = (): Promise<void> => removeKeys(redis.adminUrl, prefix);
+  const shop = new Stage(await openBus(redis.url, { prefix }), async () => undefined, 50);
+  const users = new Stage(await openBus(redis.url, { prefix }), drop, 50);
+  try {
+    await users.files({ ...other, pipeline: 'users', group: 'users.other' });
+    await shop.files(old);
+    shop.answer = () => 'fail';
+    await shop.publish('e');
+    await eventually('the retry', async () => (await shop.stats('orders.old')).retrying === 1);
+    await shop.close();
+    await eventually('several looks at what nobody has', () =>
+      users.signals.some((signal) => signal.kind === 'detached' && signal.entries === 1),
+    );
+    const { retrying, dead } = await users.stats('orders.old');
+    assert.deepEqual([retrying, dead], [1, 0]);
+    assert.deepEqual(
+      (await users.bus.groups()).map(({ removedAt }) => removedAt),
+      [undefined, undefined],
+    );
+  } finally {
+    await users.close();
+  }
+});
+
+/** Dead-lettered with its attempts, and delivered after all when its route is back and it is redriven. */
+async function expectLetter(stage: Stage, event: string): Promise<void> {
+  await eventually('the dead letter', async () => (await stage.stats('orders.old')).dead === 1);
+  const [letter] = await stage.bus.deadLetters.list({ limit: 10 });
+  assert.deepEqual([letter?.reason, letter?.group, letter?.eventId], ['route_removed', 'orders.old', event]);
+  assert.deepEqual(
+    letter?.attempts.map(({ n }) => n),
+    [1],
+  );
+  const told = (await localOperations(stage.bus).timeline(event)).deliveries[0];
+  assert.deepEqual([told?.status, told?.deadReason], ['dead', 'route_removed']);
+  await stage.files(changed, other);
+  await stage.bus.deadLetters.redrive([letter?.id ?? '']);
+  await stage.delivered('orders.old', 1);
+  assert.equal(stage.story(event), '1 orders.old h1, 1 orders.old h2');
+}
+
+/** What nobody read waits in the stream, and only what had been tried is dead-lettered. */
+async function expectWaiting(stage: Stage): Promise<void> {
+  await eventually('the group to be known as removed', async () =>
+    (await stage.bus.groups()).some(({ group, removedAt }) => group === 'orders.old' && removedAt !== undefined),
+  );
+  await eventually('the count of what waits', () =>
+    stage.signals.some((signal) => signal.kind === 'detached' && signal.groups === 1 && signal.entries >= 2),
+  );
+  assert.deepEqual([stage.story('held-1'), stage.story('held-2')], ['', '']);
+  const { lag, pending, due, retrying, dead, totals } = await stage.stats('orders.old');
+  assert.deepEqual([(lag[0]?.entries ?? 0) + pending + due + retrying + dead, totals.delivered], [3, 0]);
+  const letters = await stage.bus.deadLetters.list({ limit: 10 });
+  assert.ok(letters.every(({ reason }) => reason === 'route_removed'));
+}
