@@ -123,6 +123,12 @@ export interface Handler {
   // biome-ignore lint/suspicious/noConfusingVoidType: a handler that returns nothing is the normal case
   handle(event: EventEnvelope, delivery: Delivery): Promise<void | Skip> | void | Skip;
   check?(): Promise<void>;
+  /**
+   * Where the event would be sent, as `host` or `host:port`: routes with a circuit breaker of `scope: host` have one for each.
+   * Called before `handle`, for every attempt, so it has to be quick. May throw: then the event shares a breaker with all
+   * that have no target. A handler with it says `"target": true` among the capabilities of its manifest.
+   */
+  target?(event: EventEnvelope): string;
   close?(): Promise<void>;
 }
 

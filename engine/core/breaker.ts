@@ -68,6 +68,10 @@ function open(policy: BreakerPolicy, period: number, openFor: number, why: strin
   return { kind: 'open', period: period + 1, since: now, until: now + bounded, openFor: bounded, why };
 }
 
+/** Whether there is one for each key, and not one for a whole route or handler. */
+export const isKeyed = (policy: BreakerPolicy | undefined): boolean =>
+  policy !== undefined && policy.scope !== 'route' && policy.scope !== 'handler';
+
 /** Tally of finished calls in the closed state; may open. */
 export function tally(policy: BreakerPolicy, state: BreakerState, report: BreakerReport, now: number): BreakerState {
   if (state.kind !== 'closed' || report.period !== state.period) return state;

@@ -38,7 +38,8 @@ export interface BreakerPolicy {
   readonly openFor: number;
   readonly maxOpenFor: number;
   readonly halfOpenProbes: number;
-  readonly scope: 'route' | 'handler';
+  /** Who shares it: one for the route, its handler, the host of its target, or each key. */
+  readonly scope: 'route' | 'handler' | 'host' | EventKey;
   readonly countOn: readonly FaultName[];
   readonly onOpen: 'hold' | 'deadLetter';
   readonly redriveOnClose: boolean;
@@ -69,6 +70,21 @@ export interface Transform {
   readonly set: Readonly<Record<string, string>>;
   /** The event with other data; the given one stays as it is. Throws an Error like a condition. */
   readonly apply: (event: EventEnvelope) => EventEnvelope;
+}
+
+/** A CEL expression that names something of an event, such as the customer that a limit is counted for. */
+export interface EventKey {
+  readonly source: string;
+  /** Throws when the event has no answer; the message holds no value of the event. */
+  key(event: EventEnvelope): string;
+}
+
+/** Starts in any span, over all engines. */
+export interface RateLimitPolicy {
+  readonly limit: number;
+  readonly per: number;
+  /** Undefined: the whole route is counted together. */
+  readonly key: EventKey | undefined;
 }
 
 /** What puts deliveries into lines. */
@@ -118,6 +134,7 @@ export interface Route {
   readonly breaker: BreakerPolicy | undefined;
   readonly deadLetter: DeadLetterPolicy;
   readonly maxAge: number | undefined;
+  readonly rateLimit?: RateLimitPolicy | undefined;
   /** Deliveries with one key run one after another. */
   readonly ordering?: OrderingRule | undefined;
   readonly startFrom: 'new' | 'beginning';

@@ -139,6 +139,8 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
   eventflow_duplicates_suppressed_total: ({ recorder }) =>
     Array.from(recorder.published, ([event_type, series]) => ({ labels: { event_type }, value: series.duplicates })),
   eventflow_unmatched_total: perRoute((series) => series.unmatched),
+  eventflow_rate_limited_total: perRoute((series) => series.rateLimited),
+  eventflow_rate_limited: perRoute((series, view) => (view.gauges.get(series.group)?.limited === true ? 1 : 0)),
   eventflow_unkeyed_total: perRoute((series) => series.unkeyed),
 
   eventflow_consumer_lag: (view) => lagSamples(view, (stream) => stream.entries),
@@ -170,6 +172,7 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
 
   eventflow_circuit_opened_total: perRoute(openings),
   eventflow_circuit_state: (view) => routes(view).flatMap((series) => stateSamples(series, view)),
+  eventflow_circuit_open_keys: perRoute((series, view) => view.gauges.get(series.group)?.openKeys ?? 0),
   eventflow_circuit_transitions_total: (view) => routes(view).flatMap(transitionSamples),
   eventflow_held_deliveries: perRoute(heldDeliveries),
   eventflow_held_oldest_seconds: perRoute(heldSeconds),

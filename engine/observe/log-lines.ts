@@ -55,9 +55,7 @@ export class LogLines {
       case 'misbehaved':
         return this.#once('warn', `misbehaved ${signal.route.group}`, signal.what, { route: signal.route.group });
       case 'unkeyed':
-        return this.#once('warn', `unkeyed ${signal.route.group}`, `an event runs without order: ${signal.reason}`, {
-          route: signal.route.group,
-        });
+        return this.#unkeyed(signal);
       case 'leaking':
         return this.#log.error(
           { route: signal.route.group, handler: signal.route.handler, count: signal.count },
@@ -128,6 +126,12 @@ export class LogLines {
       },
       `dead-lettered as ${reason} after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`,
     );
+  }
+
+  #unkeyed({ route: { group }, of, reason }: Of<'unkeyed'>): void {
+    const what =
+      of === undefined ? 'an event runs without order' : `an event has no key and shares the ${of} of all without one`;
+    this.#once('warn', `unkeyed ${of ?? ''} ${group}`, `${what}: ${reason}`, { route: group });
   }
 
   #breaker({ route, key, from, to, why, until }: Of<'breaker'>): void {

@@ -1,4 +1,5 @@
 /** Which series a generation asks for, within the cap. Pure but for the budget it spends. */
+import { isKeyed } from '../core/breaker.ts';
 import { matchAny } from '../core/match.ts';
 import type { Generation, Route } from '../core/route.ts';
 import { RouteSeries, seriesPerRoute, seriesPerType, TypeSeries } from './series.ts';
@@ -71,5 +72,6 @@ function planTypes(series: RouteSeries, route: Route, named: readonly string[], 
   series.types = new Map(types.map((type) => [type.labels.event_type, type]));
   series.otherExpected = kept.length < wanted.length || route.on.some((pattern) => !series.types.has(pattern));
   series.hasBreaker = route.breaker !== undefined;
-  series.holdsWhenOpen = route.breaker?.onOpen === 'hold';
+  // The breaker of a key holds no route.
+  series.holdsWhenOpen = route.breaker?.onOpen === 'hold' && !isKeyed(route.breaker);
 }

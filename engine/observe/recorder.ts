@@ -118,6 +118,9 @@ export class Recorder {
       case 'unmatched':
         this.series(signal.route).unmatched += signal.count;
         return;
+      case 'rate_limited':
+        this.series(signal.route).rateLimited += signal.count;
+        return;
       case 'unkeyed':
         this.series(signal.route).unkeyed++;
         return;

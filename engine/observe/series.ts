@@ -97,6 +97,7 @@ export class RouteSeries {
   retries = 0;
   unmatched = 0;
   unkeyed = 0;
+  rateLimited = 0;
   reclaimed = 0;
   fenced = 0;
   misbehaved = 0;

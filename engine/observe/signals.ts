@@ -41,7 +41,15 @@ export type Signal =
     }
   | { readonly kind: 'unmatched'; readonly route: Route; readonly count: number }
   /** The key of an ordered route has no answer for an event, which runs without order. */
-  | { readonly kind: 'unkeyed'; readonly route: Route; readonly reason: string }
+  | {
+      readonly kind: 'unkeyed';
+      readonly route: Route;
+      /** Which key [ordering]. */
+      readonly of?: 'rateLimit' | 'circuitBreaker';
+      readonly reason: string;
+    }
+  /** So many had to wait for a permit: deliveries where the limit has a key, else times that the whole route stood still. */
+  | { readonly kind: 'rate_limited'; readonly route: Route; readonly count: number }
   | { readonly kind: 'reclaimed'; readonly route: Route; readonly count: number }
   | { readonly kind: 'fenced'; readonly route: Route; readonly count: number }
   | { readonly kind: 'lost'; readonly route: Route; readonly ids: readonly string[] }
@@ -141,3 +149,7 @@ export interface RouteGauges {
   /** Where the route has one for each key: the worst of them. */
   readonly breaker: BreakerState;
 }
+  /** Keys whose breaker is not closed. */
+  readonly openKeys: number;
+  /** True while the route stands still because its rate limit has no permits. */
+  readonly limited: boolean;

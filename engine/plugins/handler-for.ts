@@ -26,5 +26,10 @@ export async function handlerFor(
     if (!result.ok)
       deps.log(route).warn({ error: result.error.message }, 'the target of this route does not answer yet');
   });
-  return { handle: (event, delivery) => loaded.handler.handle(event, delivery), close: () => loaded.close() };
+  const { handler } = loaded;
+  return {
+    handle: (event, delivery) => handler.handle(event, delivery),
+    ...(handler.target === undefined ? {} : { target: (event) => handler.target?.(event) ?? '' }),
+    close: () => loaded.close(),
+  };
 }

@@ -3,16 +3,20 @@
  * and is forgotten here (not on the bus) when the last of them goes.
  */
 import type { BreakerStore, StoredBreaker } from '../bus/bus.ts';
-import type { BreakerState } from '../core/breaker.ts';
+import { type BreakerState, closedBreaker, isKeyed } from '../core/breaker.ts';
 import type { Route } from '../core/route.ts';
 import type { Timer, Timers } from '../core/timers.ts';
 import type { Observer } from '../observe/signals.ts';
 import { BreakerGate } from './breaker-gate.ts';
+import { BreakerKeys, forgettable, isKeysBreaker, type Share } from './breaker-keys.ts';
 
 const pollMs = 1_000;
+/** Forgotten with one look at the bus. */
+const mostForgotten = 100;
 
-export const breakerKey = (route: Route): string =>
-  route.breaker?.scope === 'handler' ? `handler:${route.plugin}:${route.handler}` : `route:${route.group}`;
+/** `storage`: of the route's group, so that a renamed route keeps its breaker. */
+export const breakerKey = (route: Route, storage = route.group): string =>
+  route.breaker?.scope === 'handler' ? `handler:${route.plugin}:${route.handler}` : `route:${storage}`;
 
 /** What a worker wants to hear: the state changed, so look again at what may start. */
 export type BreakerListener = (from: BreakerState, to: BreakerState, ours: boolean) => void;
@@ -38,7 +42,7 @@ export class BreakerBoard {
   #deps: BreakerBoardDeps;
   #shared = new Map<string, Shared>();
   /** As the bus had them when it was asked last. */
-  #stored: readonly StoredBreaker[] = [];
+  #stored: ReadonlyMap<string, StoredBreaker> = new Map();
   #timer: Timer | undefined;
 
   constructor(deps: BreakerBoardDeps) {
@@ -46,12 +50,22 @@ export class BreakerBoard {
     this.#poll();
   }
 
-  /** Joins the route's breaker, or returns undefined when the route has none. */
-  join(route: Route, listener: BreakerListener): { readonly gate: BreakerGate; leave(): void } | undefined {
-    if (route.breaker === undefined) return undefined;
-    const key = breakerKey(route);
+  /** Joins the route's breaker, or returns undefined when the route has none, or one for each key. */
+  join(route: Route, listener: BreakerListener, storage = route.group): Share | undefined {
+    if (route.breaker === undefined || isKeyed(route.breaker)) return undefined;
+    return this.#join(breakerKey(route, storage), route, listener);
+  }
+
+  /** The breakers of a route that has one for each key; undefined for any other. */
+  joinKeys(route: Route, listener: BreakerListener, storage = route.group): BreakerKeys | undefined {
+    return isKeyed(route.breaker)
+      ? new BreakerKeys(route, storage, (key) => this.#join(key, route, listener))
+      : undefined;
+  }
+
+  #join(key: string, route: Route, listener: BreakerListener): Share {
     const shared = this.#shared.get(key) ?? this.#create(key, route);
-    shared.gate.policy = route.breaker;
+    if (route.breaker !== undefined) shared.gate.policy = route.breaker;
     const member = { route, listener };
     shared.members.add(member);
     return { gate: shared.gate, leave: () => this.#leave(key, shared, member) };
@@ -61,10 +75,23 @@ export class BreakerBoard {
   async refresh(): Promise<void> {
     const known = new Map([...this.#shared].map(([key, { gate }]) => [key, gate.version]));
     try {
-      this.#stored = await this.#deps.store.list();
-      for (const stored of this.#stored) this.#shared.get(stored.key)?.gate.absorb(stored, known.get(stored.key));
+      const all = await this.#deps.store.list();
+      this.#stored = new Map(all.map((stored) => [stored.key, stored]));
+      for (const stored of all) this.#shared.get(stored.key)?.gate.absorb(stored, known.get(stored.key));
+      await this.#forgetSome(known);
     } catch (error) {
       this.#fault(error as Error);
+    }
+  }
+
+  /** Of the breakers of keys there may be any number, so those that say nothing go. What has gone here is closed. */
+  async #forgetSome(known: ReadonlyMap<string, number>): Promise<void> {
+    const now = this.#deps.now();
+    const quiet = [...this.#stored.values()].filter(({ key, state }) => isKeysBreaker(key) && forgettable(state, now));
+    for (const { key, version } of quiet.slice(0, mostForgotten)) await this.#deps.store.forget(key, version);
+    for (const [key, version] of known) {
+      if (version === 0 || !isKeysBreaker(key) || this.#stored.has(key)) continue;
+      this.#shared.get(key)?.gate.absorb({ key, version: 0, state: closedBreaker(now) }, version);
     }
   }
 
@@ -88,7 +115,8 @@ export class BreakerBoard {
       onTransition: (_gate, from, to, ours) => this.#tell(key, members, from, to, ours),
       onFault: (error) => this.#fault(error),
     });
-    for (const stored of this.#stored) if (stored.key === key) gate.absorb(stored);
+    const stored = this.#stored.get(key);
+    if (stored !== undefined) gate.absorb(stored);
     const shared = { gate, members };
     this.#shared.set(key, shared);
     return shared;

@@ -11,6 +11,8 @@ import type { Entry, Group } from '../bus/bus.ts';
 import type { Route } from '../core/route.ts';
 import type { Timer, Timers } from '../core/timers.ts';
 import { nextWindow } from '../core/window.ts';
+import type { EventEnvelope } from '../event.ts';
+import type { Admission } from './admission.ts';
 import type { BreakerGate } from './breaker-gate.ts';
 import type { Executor } from './executor.ts';
 import { Ramp, StartRate } from './ramp.ts';
@@ -30,6 +32,7 @@ export interface ConsumerDeps {
   readonly group: Pick<Group, 'read'>;
   readonly executor: Executor;
   readonly gate: BreakerGate | undefined;
+  readonly admission: Admission | undefined;
   readonly suspects: SuspectLane;
   /** False: nothing may start now, whatever the breaker says [it may]. */
   readonly mayStart?: (() => boolean) | undefined;
@@ -85,7 +88,8 @@ export class Consumer {
   /** False while the breaker or a full DLQ would keep an entry from running. */
   get ready(): boolean {
     const { gate, route } = this.#deps;
-    if (this.#paused || gate === undefined) return !this.#paused;
+    if (this.#paused || this.#deps.admission?.shut === true) return false;
+    if (gate === undefined) return true;
     return gate.admit().kind !== 'hold' || route.breaker?.onOpen === 'deadLetter';
   }
 
@@ -186,17 +190,18 @@ export class Consumer {
 
   /** How many entries there is room for now. */
   #wanted(): number {
-    const { gate, route, executor, suspects, unsettled } = this.#deps;
+    const { gate, admission, route, executor, suspects, unsettled } = this.#deps;
     if (this.#paused || suspects.closed || unsettled() > maxUnsettled) return 0;
-    const taken = this.queued + executor.inFlight;
-    const admission = gate?.admit().kind ?? 'run';
-    if (admission === 'run' || route.breaker?.onOpen === 'deadLetter') {
+    const taken = this.queued + executor.inFlight + (admission?.busy ?? 0);
+    const stand = gate?.admit().kind ?? 'run';
+    if (stand === 'run' || route.breaker?.onOpen === 'deadLetter') {
       const ahead = this.#slots < route.concurrency ? this.#slots : this.#window;
-      const room = ahead + this.#slots - taken;
+      const most = (admission?.readAhead ?? Number.POSITIVE_INFINITY) - this.queued;
+      const room = Math.min(ahead + this.#slots - taken, most);
       // Few free places among many are not worth a trip of their own.
       return room * 4 >= ahead || this.queued === 0 ? room : 0;
     }
-    return admission === 'probe' && !this.#leasing ? 1 - taken : 0;
+    return stand === 'probe' && !this.#leasing ? 1 - taken : 0;
   }
 
   /** Until somebody wakes it. Nobody does when the time of an open breaker is over. */
@@ -250,8 +255,14 @@ export class Consumer {
   #pump(): void {
     if (this.#pumping || this.#paused || this.#abort.signal.aborted) return;
     this.#pumping = true;
-    while (this.queued > 0 && this.#deps.executor.inFlight < this.#slots && this.#isOpen() && this.#startNext());
+    while (this.queued > 0 && this.#free > 0 && this.#isOpen() && this.#startNext());
     this.#pumping = false;
+  }
+
+  /** Slots that nobody has. */
+  get #free(): number {
+    const { executor, admission } = this.#deps;
+    return this.#slots - executor.inFlight - (admission?.busy ?? 0);
   }
 
   #isOpen(): boolean {
@@ -263,20 +274,25 @@ export class Consumer {
   /** False: nothing more may start now. */
   #startNext(): boolean {
     const { gate, route } = this.#deps;
-    if (gate === undefined) return this.#run(0);
+    if (gate === undefined) return this.#permitted() && this.#run(0);
     const admission = gate.admit();
     switch (admission.kind) {
       case 'run':
-        return this.#ramped() && this.#run(admission.period);
+        return this.#permitted() && this.#ramped() && this.#run(admission.period);
       case 'probe':
         this.#rate.held(this.#deps.timers.now());
-        if (!this.#leasing) void this.#probe(gate);
+        if (!this.#leasing && this.#permitted()) void this.#probe(gate);
         return this.#shortCircuit(route);
       case 'hold':
         this.#rate.held(this.#deps.timers.now());
         this.#wakeAt(admission.until);
         return this.#shortCircuit(route);
     }
+  }
+
+  /** False: there is no permit for it yet; who gives them out wakes us. */
+  #permitted(): boolean {
+    return this.#deps.admission?.admits(Math.max(1, Math.min(this.queued, this.#free))) !== false;
   }
 
   /** Counts one more start; false when the ramp does not allow it yet. */
@@ -304,9 +320,20 @@ export class Consumer {
   #run(period: number, probe?: string): boolean {
     const entry = this.#shift();
     const admitted = this.#deps.executor.admit(entry);
-    if (admitted.kind === 'run') this.#deps.executor.run(entry, admitted.event, period, probe);
+    if (admitted.kind === 'run') this.#start(entry, admitted, period, probe);
     else this.#deps.judge(entry, admitted);
     return admitted.kind === 'run' || probe === undefined;
+  }
+
+  #start(
+    entry: Entry,
+    { event, published }: { event: EventEnvelope; published: EventEnvelope },
+    period: number,
+    probe?: string,
+  ): void {
+    const { admission, executor, gate } = this.#deps;
+    if (admission === undefined) executor.run(entry, event, period, probe);
+    else admission.pass({ entry, event, published, period, probe, gate });
   }
 
   /** `onOpen: deadLetter`: what comes while the breaker is open does not wait. One entry is kept for the probe. */
@@ -322,7 +349,7 @@ export class Consumer {
     const period = await gate.lease(id, this.#deps.route.timeout + 5_000);
     this.#leasing = false;
     if (period === undefined) return this.#wakeAt(this.#deps.now() + 250);
-    const canRun = this.queued > 0 && !this.#abort.signal.aborted && this.#isOpen();
+    const canRun = this.queued > 0 && !this.#abort.signal.aborted && this.#isOpen() && this.#permitted();
     if (!canRun || !this.#run(period, id)) await gate.giveBack(id);
     this.#pump();
   }

@@ -9,6 +9,7 @@ import type { Condition, EventTypeRule, Route, Transform } from '../core/route.t
 import type { Timer, Timers } from '../core/timers.ts';
 import { decodeEvent, type EventEnvelope } from '../event.ts';
 import { type Handler, type Log, skipReason } from '../plugin.ts';
+import type { BreakerGate } from './breaker-gate.ts';
 import { failedOutcome, type Mask, timeoutOutcome } from './fault.ts';
 import { RunningDelivery } from './running.ts';
 
@@ -113,11 +114,12 @@ export class Executor {
     return { kind: 'run', event, published: event };
   }
 
-  /** Starts the handler. `period` and `probe` come from the breaker. */
-  run(entry: Entry, event: EventEnvelope, period: number, probe?: string): void {
+  /** Starts the handler. `period` and `probe` come from the breaker, `gate` where that is one of a key. */
+  run(entry: Entry, event: EventEnvelope, period: number, probe?: string, gate?: BreakerGate): void {
     const { route, handler, log, now } = this.#deps;
     const delivery = new RunningDelivery(entry, event, route.group, this.#deps.storage, log, now(), period, probe);
     delivery.place = this.#running.push(delivery) - 1;
+    delivery.gate = gate;
     delivery.transformed = route.transform !== undefined;
     if (this.#timer === undefined) this.#arm(route.timeout);
     this.#deps.lastStarted[0] = this.#deps.number;

@@ -8,6 +8,9 @@ import type { Timer, Timers } from '../core/timers.ts';
 const promoteBatch = 500;
 const reclaimBatch = 100;
 const promotePause = 1_000;
+/** Between two passes for retries that are due one after another. */
+const promoteLeast = 10;
+const mostDue = 1_000;
 const sweepPause = 1_000;
 
 export interface LoopDeps {
@@ -30,6 +33,8 @@ export class GroupLoops {
   #underWay = 0;
   #timers = new Map<string, Timer>();
   #promoteAt = Number.POSITIVE_INFINITY;
+  /** When more retries of ours are due, ascending. */
+  #due: number[] = [];
 
   constructor(deps: LoopDeps) {
     this.#deps = deps;
@@ -54,8 +59,16 @@ export class GroupLoops {
   /** A retry of ours is due in so many ms: be there. */
   dueIn(ms: number): void {
     const at = this.#deps.timers.now() + ms;
-    if (this.#stopped || at >= this.#promoteAt || ms > promotePause) return;
-    this.#later('promote', ms + 2, () => this.#promote());
+    if (this.#stopped) return;
+    if (at >= this.#promoteAt || ms > promotePause) noteTime(this.#due, at);
+    else this.#later('promote', ms + 2, () => this.#promote());
+  }
+
+  /** Until the next that is known, ms. */
+  #nextDue(): number {
+    const now = this.#deps.timers.now();
+    while ((this.#due[0] ?? Number.POSITIVE_INFINITY) <= now) this.#due.shift();
+    return Math.max((this.#due[0] ?? Number.POSITIVE_INFINITY) - now + 2, promoteLeast);
   }
 
   async #heartbeat(): Promise<number> {
@@ -104,6 +117,21 @@ export class GroupLoops {
     }
     this.#underWay -= 1;
     if (this.#stopped || (name === 'promote' && this.#promoteAt !== Number.POSITIVE_INFINITY)) return;
-    this.#later(name, pause * (0.9 + 0.2 * this.#deps.random()), pass);
+    const jittered = pause * (0.9 + 0.2 * this.#deps.random());
+    this.#later(name, name === 'promote' ? Math.min(jittered, this.#nextDue()) : jittered, pass);
   }
+}
+
+/** Keeps the times in order, each some way from the others: one pass serves all that are due. The latest may be left out. */
+function noteTime(times: number[], at: number): void {
+  let low = 0;
+  for (let high = times.length; low < high; ) {
+    const middle = (low + high) >>> 1;
+    if ((times[middle] as number) < at) low = middle + 1;
+    else high = middle;
+  }
+  const [before = Number.NEGATIVE_INFINITY, after = Number.POSITIVE_INFINITY] = [times[low - 1], times[low]];
+  if (at - before < promoteLeast || after - at < promoteLeast || low >= mostDue) return;
+  times.splice(low, 0, at);
+  if (times.length > mostDue) times.pop();
 }

@@ -7,6 +7,7 @@
  *   sweep ─crashed──▶ ┘                  └▶ dead
  */
 import type { Entry, SettleItem, SettleResult } from '../bus/bus.ts';
+import type { BreakerState } from '../core/breaker.ts';
 import type { Attempt, DeadReason, DeliveryState } from '../core/delivery.ts';
 import { countsAgainstTarget } from '../core/faults.ts';
 import type { JournalRow } from '../core/journal.ts';
@@ -34,6 +35,7 @@ export interface OutcomesDeps {
   /** `failures`: rows of plain successes are left out. */
   readonly journal: 'all' | 'failures' | 'off';
   readonly gate: BreakerGate | undefined;
+  readonly breakerState: () => BreakerState;
   readonly shortCircuit: ShortCircuit | undefined;
   /** Reads an entry without running it. */
   readonly admit: (entry: Entry) => Admitted;
@@ -104,7 +106,7 @@ export class Outcomes {
 
   /** The bus has spoken. */
   settled(item: SettleItem, result: SettleResult): void {
-    const { route, observer, gate, shortCircuit, now } = this.#deps;
+    const { route, observer, shortCircuit, now } = this.#deps;
     if (result === 'full') return this.#dlqFull(true);
     if (result === 'fenced') return observer({ kind: 'fenced', route, count: 1 });
     // The wait began when the bus took it, so now is the time to plan for its end.
@@ -113,7 +115,7 @@ export class Outcomes {
     if (this.#full) this.#dlqFull(false);
     const { words, entry } = item;
     // It was on its way to the DLQ when the breaker closed, so the redrive of that moment has missed it.
-    if (words.reason === 'breaker_open' && gate !== undefined) shortCircuit?.buried(gate.state);
+    if (words.reason === 'breaker_open') shortCircuit?.buried(this.#deps.breakerState());
     observer({
       kind: 'dead_lettered',
       route,
@@ -127,7 +129,7 @@ export class Outcomes {
   }
 
   #tellBreaker(delivery: RunningDelivery, fault: Fault | undefined, permanently: boolean): void {
-    const { gate } = this.#deps;
+    const gate = delivery.gate ?? this.#deps.gate;
     if (gate === undefined) return;
     const counts = fault !== undefined && !permanently && countsAgainstTarget(fault, gate.policy.countOn);
     const failure = counts ? `${fault.code}: ${fault.message}` : undefined;

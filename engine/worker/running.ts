@@ -2,6 +2,7 @@
 import type { Entry, Tally } from '../bus/bus.ts';
 import type { EventEnvelope } from '../event.ts';
 import type { Delivery, Log } from '../plugin.ts';
+import type { BreakerGate } from './breaker-gate.ts';
 
 const tallyName = /^[a-z0-9_]{1,64}$/;
 
@@ -17,6 +18,8 @@ export class RunningDelivery implements Delivery {
   /** The breaker's period when it was admitted, and the probe it runs as, if it does. */
   readonly period: number;
   readonly probe: string | undefined;
+  /** The breaker of its key; undefined: the route's, if it has one. */
+  gate: BreakerGate | undefined;
   /** False once the outcome is known; what the handler does afterwards changes nothing. */
   live = true;
   /** Among the running ones; the executor's. */

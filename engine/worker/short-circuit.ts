@@ -8,11 +8,15 @@ import type { DeadLetter } from '../core/delivery.ts';
 import type { Timer, Timers } from '../core/timers.ts';
 
 const batch = 500;
+/** Letters that come back at a time as probes where their keys are not known. */
+const probesOfKeys = 20;
 /** Before the bus is asked again, or another letter comes back because nobody probes with the last, ms. */
 const againPause = 2_000;
 
 export interface ShortCircuitDeps {
   readonly group: string;
+  /** There is a breaker for each key: any letter may be of a key that waits for a probe. */
+  readonly keyed: boolean;
   readonly deadLetters: DeadLetterStore;
   readonly now: () => number;
   /** ms since the epoch; undefined while the breaker is closed. */
@@ -46,7 +50,7 @@ export class ShortCircuit {
   changed(to: BreakerState, ours: boolean): void {
     this.#deps.timers.cancel(this.#timer);
     if (to.kind === 'closed' && (ours || this.#left)) this.#bringBack();
-    if (to.kind !== 'closed') this.#probeLater(1);
+    if (to.kind !== 'closed' || this.#deps.nextProbeAt() !== undefined) this.#probeLater(1);
   }
 
   /** Until it is closed: who has the lease of a probe may die with it, and a breaker may want several. */
@@ -71,7 +75,8 @@ export class ShortCircuit {
   #bringBack(): void {
     this.#left = false;
     this.#then(async () => {
-      while ((await this.#redrive(await this.#letters())) > 0);
+      // Of keys that are still open they go straight to the DLQ again: no second look before all are closed.
+      while ((await this.#redrive(await this.#letters())) > 0 && this.#deps.nextProbeAt() === undefined);
     });
   }
 
@@ -102,13 +107,12 @@ export class ShortCircuit {
 
   /** The oldest: one that fails by its own fault is the newest afterwards, and must not be the only one ever tried. */
   async #redriveOne(): Promise<void> {
-    const oldest = (await this.#letters()).at(-1);
-    if (oldest !== undefined) await this.#redrive([oldest]);
+    await this.#redrive((await this.#letters()).slice(this.#deps.keyed ? -probesOfKeys : -1));
   }
 
   #letters(): Promise<readonly DeadLetter[]> {
     const { group, deadLetters } = this.#deps;
-    return deadLetters.list({ group, reason: 'breaker_open', limit: batch });
+    return deadLetters.list({ group, reason: 'breaker_open', limit: this.#deps.keyed ? batch * 10 : batch });
   }
 
   /** Resolves to how many went back. */

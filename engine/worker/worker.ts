@@ -6,12 +6,13 @@
  *   2. `stop` ends reading, lets what runs finish until the deadline, hands the rest back to the group, closes the handler.
  */
 import type { Bus, Entry, Group } from '../bus/bus.ts';
-import { type BreakerState, closedBreaker, nextProbeAt } from '../core/breaker.ts';
+import { type BreakerState, closedBreaker, isKeyed, nextProbeAt } from '../core/breaker.ts';
 import { matchAny } from '../core/match.ts';
 import type { EventTypeRule, Route } from '../core/route.ts';
 import type { Timers } from '../core/timers.ts';
 import type { Observer, RouteGauges } from '../observe/signals.ts';
 import type { Handler, Log } from '../plugin.ts';
+import { Admission } from './admission.ts';
 import type { BreakerGate } from './breaker-gate.ts';
 import type { BreakerBoard } from './breakers.ts';
 import { Consumer } from './consumer.ts';
@@ -64,6 +65,7 @@ export class Worker {
   #breaker: { readonly gate: BreakerGate; leave(): void } | undefined;
   #shortCircuit: ShortCircuit | undefined;
   #order: Ordering | undefined;
+  #admission: Admission | undefined;
 
   constructor(deps: WorkerDeps) {
     this.#deps = deps;
@@ -74,20 +76,22 @@ export class Worker {
     if (route.breaker?.redriveOnClose === true) {
       this.#shortCircuit = new ShortCircuit({
         group: route.group,
+        keyed: isKeyed(route.breaker),
         deadLetters: bus.deadLetters,
         now,
         nextProbeAt: () => {
           const gate = this.#breaker?.gate;
-          return gate && nextProbeAt(gate.policy, gate.state, now());
+          return gate ? nextProbeAt(gate.policy, gate.state, now()) : this.#admission?.nextProbeAt(now());
         },
         timers,
         onRedriven: (count) => deps.observer({ kind: 'redriven', group: route.group, count }),
         onFault,
       });
     }
-    this.#breaker = deps.breakers.join(route, (from, to, ours) => this.#breakerChanged(from, to, ours));
+    this.#breaker = deps.breakers.join(route, (from, to, ours) => this.#breakerChanged(from, to, ours), group.storage);
     this.#executor = new Executor({
       route,
+      storage: group.storage,
       handler: deps.handler,
       mask: deps.mask,
       log: deps.log,
@@ -110,6 +114,7 @@ export class Worker {
       now,
       journal: deps.journal,
       gate: this.#breaker?.gate,
+      breakerState: () => this.#breakerState(),
       shortCircuit: this.#shortCircuit,
       admit: (entry) => this.#executor.admit(entry),
       settle: (item, row) => this.#settler.add(item, row),
@@ -129,12 +134,14 @@ export class Worker {
       onFault,
     });
     this.#order = this.#orderOf(deps);
+    this.#admission = this.#admissionOf(deps);
     this.#consumer = new Consumer({
       route,
       group: this.#order ?? group,
       mayStart: this.#order && (() => this.#order?.holds === true),
       executor: this.#executor,
       gate: this.#breaker?.gate,
+      admission: this.#admission,
       suspects: deps.suspects,
       now,
       timers,
@@ -168,6 +175,22 @@ export class Worker {
     });
   }
 
+  #admissionOf(deps: WorkerDeps): Admission | undefined {
+    const { route, bus, group, handler, breakers, suspects, observer, timers, random } = deps;
+    return Admission.of({
+      ...{ route, bus, group, handler, breakers, observer, timers, random },
+      start: ({ entry, event, period, probe, gate }) => this.#executor.run(entry, event, period, probe, gate),
+      settle: (item) => this.#settler.add(item, undefined),
+      shortCircuit: (entry) => this.#outcomes.judge(entry, { kind: 'shortCircuit' }),
+      again: (entries) => this.#consumer.add(entries),
+      wake: () => this.#consumer.wake(),
+      mayStart: (entry) => !suspects.closed || suspects.admits(entry),
+      // One key of many: what the others may do has not changed.
+      onBreaker: (_, to, ours) => this.#shortCircuit?.changed(to, ours),
+      onFault: (error) => this.#fault(error),
+    });
+  }
+
   #orderOf({ route, group, bus, leaseMs, timers, observer }: WorkerDeps): Ordering | undefined {
     if (route.ordering === undefined) return undefined;
     return new Ordering({
@@ -192,7 +215,7 @@ export class Worker {
     this.#order?.start();
     this.#consumer.start();
     this.#loops.start();
-    if (this.#breaker !== undefined) this.#shortCircuit?.start(this.#breaker.gate.state);
+    this.#shortCircuit?.start(this.#breakerState());
     this.#deps.observer({ kind: 'route_started', route: this.route });
   }
 
@@ -208,7 +231,9 @@ export class Worker {
       leaked: this.#executor.leaked,
       queued: this.#consumer.queued + (this.#order?.waiting ?? 0),
       held: this.#consumer.held,
-      breaker: this.#breaker?.gate.state ?? closedBreaker(0),
+      breaker: this.#breakerState(),
+      openKeys: this.#admission?.openKeys ?? 0,
+      limited: this.#admission?.shut === true,
     };
   }
 
@@ -217,7 +242,12 @@ export class Worker {
     const { timers } = this.#deps;
     const end = timers.now() + deadline;
     const suspects = this.#quarantine.stop();
-    const rest = [...(await this.#consumer.stop()), ...suspects, ...(this.#order?.stop() ?? [])];
+    const rest = [
+      ...(await this.#consumer.stop()),
+      ...suspects,
+      ...(this.#order?.stop() ?? []),
+      ...(this.#admission?.stop() ?? []),
+    ];
     await this.#quietly(() => (rest.length === 0 ? Promise.resolve() : this.#deps.group.release(rest)));
     await this.#until(() => this.#executor.inFlight === 0, end);
     await this.#handBack();
@@ -229,6 +259,7 @@ export class Worker {
     this.#settler.stop();
     await this.#quietly(() => this.#breaker?.gate.settled() ?? Promise.resolve());
     this.#breaker?.leave();
+    await this.#quietly(() => this.#admission?.leave() ?? Promise.resolve());
     await this.#quietly(() => this.#order?.leave() ?? Promise.resolve());
     await this.#quietly(() => this.#deps.group.close());
     await this.#quietly(async () => this.#deps.handler.close?.());
@@ -268,18 +299,25 @@ export class Worker {
       ...this.#settler.entries(),
       ...this.#quarantine.entries(),
       ...(this.#order?.entries() ?? []),
+      ...(this.#admission?.entries() ?? []),
     ];
   }
 
   /** Takes back what has not started. */
   #unqueue(): readonly Entry[] {
-    const rest = [...this.#consumer.waiting(), ...this.#quarantine.entries()];
+    const rest = [...this.#consumer.waiting(), ...this.#quarantine.entries(), ...(this.#admission?.entries() ?? [])];
+    this.#admission?.drop(rest);
     this.#consumer.drop(rest);
     this.#quarantine.drop(rest);
     return rest;
   }
 
   // ── the breaker ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Of a route with one for each key: the worst. */
+  #breakerState(): BreakerState {
+    return this.#breaker?.gate.state ?? this.#admission?.worst ?? closedBreaker(0);
+  }
 
   #breakerChanged(from: BreakerState, to: BreakerState, ours: boolean): void {
     this.#shortCircuit?.changed(to, ours);
@@ -294,6 +332,7 @@ export class Worker {
     this.#consumer.drop(entries);
     this.#quarantine.drop(entries);
     this.#order?.lost(entries);
+    this.#admission?.drop(entries);
     this.#deps.observer({ kind: 'fenced', route: this.route, count: entries.length });
   }
 

@@ -127,6 +127,8 @@ export const gaugesOf = (one: Route, more: Partial<RouteGauges> = {}): RouteGaug
   queued: 0,
   held: false,
   breaker: closedBreaker(0),
+  openKeys: 0,
+  limited: false,
   ...more,
 });
 

@@ -33,6 +33,7 @@ export interface BenchOptions {
   readonly route?: Partial<Route>;
   readonly handle: (event: EventEnvelope, delivery: Delivery) => unknown;
   readonly close?: () => Promise<void>;
+  readonly target?: (event: EventEnvelope) => string;
   readonly bus?: Bus;
   readonly busOptions?: BusOptions;
   readonly eventTypes?: ReadonlyMap<string, EventTypeRule>;
@@ -61,6 +62,7 @@ export async function startWorker(options: BenchOptions): Promise<Bench> {
   const handler = {
     handle: options.handle,
     ...(options.close === undefined ? {} : { close: options.close }),
+    ...(options.target === undefined ? {} : { target: options.target }),
   } as Handler;
   const worker = new Worker({
     bus,

@@ -143,6 +143,7 @@ test('a state that was asked for in vain is not taken for a change of newer news
   let fail: (error: Error) => void = () => undefined;
   const store: BreakerStore = {
     list: async () => [],
+    forget: async () => {},
     swap: (_, expected) => {
       asked.push(expected);
       return new Promise((_resolve, reject) => {

@@ -83,7 +83,7 @@ export const routeMetrics = [
   {
     name: 'eventflow_unkeyed_total',
     type: 'counter',
-    help: 'Deliveries of a route with ordering whose key had no answer: they ran without order.',
+    help: 'Deliveries for which a key had no answer: they ran without order, or shared a limit or breaker with all that have no key.',
     labels: perRoute,
     unit: 'short',
     scope: 'engine',
@@ -211,6 +211,27 @@ export const routeMetrics = [
     alerts: ['EventFlowConservationResidue'],
   },
 
+  // ── rate limits ────────────────────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'eventflow_rate_limited_total',
+    type: 'counter',
+    help: 'Waits for a permit of the rate limit: of deliveries where it has a key, else of the whole route.',
+    labels: perRoute,
+    unit: 'short',
+    scope: 'engine',
+    panel: 'Rate limited',
+    alerts: [],
+  },
+  {
+    name: 'eventflow_rate_limited',
+    type: 'gauge',
+    help: '1 while the route stands still in this engine until its rate limit has permits; what waits is its consumer lag.',
+    labels: perRoute,
+    unit: 'bool',
+    scope: 'engine',
+    alerts: [],
+  },
+
   // ── retries ────────────────────────────────────────────────────────────────────────────────────────────────────
   {
     name: 'eventflow_retries_scheduled_total',
@@ -319,12 +340,22 @@ export const routeMetrics = [
   {
     name: 'eventflow_circuit_state',
     type: 'gauge',
-    help: '1 for the state that the circuit is in, 0 for the others; all 0 while the route does not run here.',
+    help: '1 for the state that the circuit is in, 0 for the others; all 0 while the route does not run here. With one for each key: the worst.',
     labels: [...perRoute, 'state'],
     unit: 'bool',
     scope: 'bus',
     panel: 'Circuits',
     alerts: ['EventFlowCircuitOpen'],
+  },
+  {
+    name: 'eventflow_circuit_open_keys',
+    type: 'gauge',
+    help: 'Keys whose circuit is open or half open, of a route with one for each key, as far as this engine knows.',
+    labels: perRoute,
+    unit: 'short',
+    scope: 'engine',
+    panel: 'Open circuits of keys',
+    alerts: [],
   },
   {
     name: 'eventflow_circuit_transitions_total',
