@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly define: DefineC
   init: () => import('./init.ts'),
   run: () => import('./run.ts'),
   validate: () => import('./validate.ts'),
+  fmt: () => import('./fmt.ts'),
   plan: () => import('./plan.ts'),
   test: () => import('./test.ts'),
   publish: () => import('./publish.ts'),

@@ -24,21 +24,21 @@ const failed = (diagnostic: Diagnostic, source?: Source): ReadDocument => ({
 const tooLarge = (file: string, got: string): Diagnostic =>
   diagnoseFile(file, 'EF1002', `expected at most ${largestFile} bytes, got ${got}`);
 
-/** Reads the file at an absolute path. */
-export function readDocument(path: string, reading: Reading): Promise<ReadDocument> {
+/** The text at an absolute path, without a byte order mark. */
+export function textOf(path: string, reading: Reading): { readonly text: string } | { readonly fault: Diagnostic } {
   const file = reading.name(path);
   const content = reading.file(path);
-  if (content.ok) return readBytes(path, file, content.bytes, reading);
-  const fault =
-    content.problem === 'too_large'
-      ? tooLarge(file, content.reason)
-      : diagnoseFile(file, 'EF1001', `expected a readable file, got: ${content.reason}`);
-  return Promise.resolve(failed(fault));
+  if (content.ok && isUtf8(content.bytes)) return { text: content.bytes.toString('utf8').replace(/^\ufeff/, '') };
+  if (content.ok) return { fault: diagnoseFile(file, 'EF1003', 'expected text in UTF-8, got other bytes') };
+  if (content.problem === 'too_large') return { fault: tooLarge(file, content.reason) };
+  return { fault: diagnoseFile(file, 'EF1001', `expected a readable file, got: ${content.reason}`) };
 }
 
-async function readBytes(path: string, file: string, bytes: Buffer, reading: Reading): Promise<ReadDocument> {
-  if (!isUtf8(bytes)) return failed(diagnoseFile(file, 'EF1003', 'expected text in UTF-8, got other bytes'));
-  return readText(createSource(path, file, bytes.toString('utf8').replace(/^\ufeff/, '')), reading);
+/** Reads the file at an absolute path. */
+export function readDocument(path: string, reading: Reading): Promise<ReadDocument> {
+  const read = textOf(path, reading);
+  if ('fault' in read) return Promise.resolve(failed(read.fault));
+  return readText(createSource(path, reading.name(path), read.text), reading);
 }
 
 /** Reads a text that may stand in no file of its own. */
