@@ -189,4 +189,8 @@ export const configErrors = {
     title: 'two routes were one before',
     help: 'What a route left behind goes to one route only. Keep `previousId` on the one that goes on, and let the other start anew.',
   },
+  EF2050: {
+    title: 'ordering over several streams',
+    help: 'Events of one stream have an order, events of two have none between them. Put the types of the route into one stream, in the settings under `streams`, or make a route of each.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;

@@ -272,7 +272,8 @@ class RunningEngine implements Engine {
     const { settings, cwd, env, allowEmpty = false } = this.#options;
     const broken = this.#plugins.refresh();
     const catalog = this.#plugins.next;
-    const loaded = await loadGeneration({ paths: settings.pipelines, catalog, env, cwd, allowEmpty });
+    const { pipelines: paths, streams } = settings;
+    const loaded = await loadGeneration({ paths, streams, catalog, env, cwd, allowEmpty });
     this.#files = loaded.files;
     if (broken.length > 0) return { ...loaded, ok: false, diagnostics: broken };
     // Kept from before as well: a route of the old generation may still be draining, and writes to the log.

@@ -118,7 +118,8 @@ export class Planning {
 
   async #own(catalog: PluginCatalog): Promise<Found> {
     const { settings, cwd, env, allowEmpty = false } = this.#deps;
-    const loaded = await loadGeneration({ paths: settings.pipelines, catalog, env, cwd, allowEmpty });
+    const { pipelines: paths, streams } = settings;
+    const loaded = await loadGeneration({ paths, streams, catalog, env, cwd, allowEmpty });
     return { loaded, secrets: loaded.ok ? loaded.secrets : [], to: { kind: 'files', name: 'its files' } };
   }
 
@@ -128,6 +129,7 @@ export class Planning {
     const at = (path: string): string => resolve(cwd, path);
     const loaded = await loadGeneration({
       paths: [],
+      streams: this.#deps.settings.streams,
       texts: posted.filter(({ pipeline }) => pipeline).map(({ path, text }) => ({ path: at(path), file: path, text })),
       catalog,
       env,

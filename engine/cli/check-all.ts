@@ -89,7 +89,14 @@ async function checkTexts(flags: SettingsFlags, texts: readonly PipelineText[]):
   const { catalog, diagnostics } = readCatalog(settings.plugins, settings.folder, pluginsPlace);
   const checked: Checked[] = [];
   for (const text of texts) {
-    const loaded = await loadGeneration({ paths: [], texts: [text], catalog, env: process.env, cwd: process.cwd() });
+    const loaded = await loadGeneration({
+      paths: [],
+      texts: [text],
+      streams: settings.streams,
+      catalog,
+      env: process.env,
+      cwd: process.cwd(),
+    });
     const found = loaded.ok ? { diagnostics: loaded.warnings, generation: loaded.generation } : loaded;
     checked.push(checkedOf({ generation: undefined, ...loaded, ...found }));
   }

@@ -14,7 +14,13 @@ export interface FilesReport {
 
 export async function checkFiles(settings: Settings): Promise<FilesReport> {
   const { catalog, diagnostics } = readCatalog(settings.plugins, settings.folder);
-  const loaded = await loadGeneration({ paths: settings.pipelines, catalog, env: process.env, cwd: process.cwd() });
+  const loaded = await loadGeneration({
+    paths: settings.pipelines,
+    streams: settings.streams,
+    catalog,
+    env: process.env,
+    cwd: process.cwd(),
+  });
   return {
     findings: [
       ...checkConfiguration([...diagnostics, ...(loaded.ok ? [] : loaded.diagnostics)]),

@@ -16,7 +16,13 @@ export async function openCatalog(settings: Settings): Promise<PluginCatalog> {
 /** The pipelines that the settings name, compiled. */
 export async function loadPipelines(settings: Settings) {
   const { catalog } = readCatalog(settings.plugins, settings.folder);
-  return loadGeneration({ paths: settings.pipelines, catalog, env: process.env, cwd: process.cwd() });
+  return loadGeneration({
+    paths: settings.pipelines,
+    streams: settings.streams,
+    catalog,
+    env: process.env,
+    cwd: process.cwd(),
+  });
 }
 
 /** The pipelines as they were loaded; throws a `Failure` with every problem when there is one. */
@@ -50,7 +56,13 @@ export async function findProblems(flags: SettingsFlags, paths: readonly string[
   if (!read.ok) return { ...read, generation: undefined };
   const { settings, pluginsPlace, warnings } = read;
   const { catalog, diagnostics } = readCatalog(settings.plugins, settings.folder, pluginsPlace);
-  const loaded = await loadGeneration({ paths: settings.pipelines, catalog, env: process.env, cwd: process.cwd() });
+  const loaded = await loadGeneration({
+    paths: settings.pipelines,
+    streams: settings.streams,
+    catalog,
+    env: process.env,
+    cwd: process.cwd(),
+  });
   return {
     diagnostics: [...warnings, ...diagnostics, ...(loaded.ok ? loaded.warnings : loaded.diagnostics)],
     sources: new Map([...read.sources, ...loaded.sources]),

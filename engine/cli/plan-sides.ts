@@ -121,6 +121,7 @@ export async function openSide(place: Place, asked: readonly string[], flags: Se
   if (diagnostics.length > 0) return fail(diagnostics, read.sources);
   const loaded = await loadGeneration({
     paths: pathsIn(place, asked, settings),
+    streams: settings.streams,
     catalog,
     env: process.env,
     cwd: root,

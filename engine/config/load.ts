@@ -1,5 +1,6 @@
 /** Pipeline files to a generation, or every reason why not. */
 import { setImmediate as turn } from 'node:timers/promises';
+import type { StreamRule } from '../core/match.ts';
 import type { Generation } from '../core/route.ts';
 import type { PluginCatalog } from '../plugins/manifest.ts';
 import { pathOf } from './check.ts';
@@ -11,6 +12,7 @@ import { readEventTypes } from './event-types.ts';
 import { expandPaths } from './files.ts';
 import { compileGeneration, compilePipeline, type PlannedFile } from './generation.ts';
 import * as names from './names.ts';
+import { checkOrderedStreams, checkOrderingKeys } from './ordering.ts';
 import { atValue, type OpenFile, openPipeline } from './pipeline-file.ts';
 import { resolvePolicies } from './policies.ts';
 import { openReading, type Reading, type ReadingOptions } from './reading.ts';
@@ -27,6 +29,8 @@ export interface LoadRequest {
   readonly cwd: string;
   /** Pipelines that stand in no file of their own, such as a block in a document. */
   readonly texts?: readonly PipelineText[];
+  /** What the settings say of streams; undefined: that is not known, and nothing is said about it. */
+  readonly streams?: readonly StreamRule[] | undefined;
   /** Paths that match nothing are fine [false]. */
   readonly allowEmpty?: boolean;
   /** For what is compared and does not run [read from the disk, and every reference has a value]. */
@@ -115,6 +119,7 @@ const checkFile = (file: OpenFile, catalog: PluginCatalog, reading: Reading): Di
   ...names.checkBreakerRules(file),
   ...names.checkSchedules(file),
   ...checkExpressions(file),
+  ...checkOrderingKeys(file),
   ...checkOptionFiles(file, reading),
 ];
 
@@ -142,8 +147,11 @@ function plan(file: OpenFile): PlannedFile[] {
   return [{ file, fields: valid, routes }];
 }
 
-const checkPlan = ({ file, routes }: PlannedFile): Diagnostic[] =>
-  routes.flatMap(({ index, resolved }) => checkConsistency(file, ['routes', index], resolved));
+const checkPlan = ({ file, routes }: PlannedFile, streams: readonly StreamRule[] | undefined): Diagnostic[] =>
+  routes.flatMap(({ index, fields, resolved }) => [
+    ...checkConsistency(file, ['routes', index], resolved),
+    ...(streams === undefined ? [] : checkOrderedStreams(file, ['routes', index], fields, streams)),
+  ]);
 
 /** Reads everything anew each time. Never rejects because of what stands in a file. */
 export async function loadGeneration(request: LoadRequest): Promise<LoadResult> {
@@ -158,7 +166,7 @@ export async function loadGeneration(request: LoadRequest): Promise<LoadResult> 
     ...opened.diagnostics,
     ...(await eachFile(opened.files, (file) => checkFile(file, catalog, reading))),
     ...checkTogether(opened.files),
-    ...(await eachFile(plans, checkPlan)),
+    ...(await eachFile(plans, (planned) => checkPlan(planned, request.streams))),
     ...eventTypes.diagnostics,
   ]);
   const diagnostics = limitPerFile(sorted);

@@ -250,6 +250,7 @@ export interface Route {
   retry?: RetryChoice;
   circuitBreaker?: CircuitBreakerChoice;
   deadLetter?: DeadLetterChoice;
+  ordering?: Ordering;
   maxAge?: Duration;
   /**
    * Where the route starts when it is new: `new` events only, or the `beginning` of what the stream still holds.
@@ -261,7 +262,7 @@ export interface Route {
   enabled?: boolean;
 }
 /**
- * What the handler, its templates and its target see in the place of the event's data: first what `pick` keeps, then what `set` adds. The event itself stays as it was published: its dead letters, redrives and other routes have all of it, and every attempt transforms anew. Data that cannot be transformed (an expression has no answer, or the data is no map) is dead-lettered with the reason `invalid` and the code `transform_failed`, without an attempt. Without the field the handler gets the event as it is.
+ * What is kept of the data, and what is added to it.
  */
 export interface Transform {
   /**
@@ -280,4 +281,13 @@ export interface Transform {
      */
     [k: string]: string | number | boolean;
   };
+}
+/**
+ * What the order of deliveries is kept for.
+ */
+export interface Ordering {
+  /**
+   * A CEL expression over `event` that names what the order is kept for: a text, or a number or boolean, which becomes its text. An event that it has no answer for (a field is missing, or null) stands in no line: it runs at once, without order, and is counted by `eventflow_unkeyed_total`.
+   */
+  key: string;
 }

@@ -8,7 +8,8 @@ import { atKey, type OpenFile } from './pipeline-file.ts';
 import { createTransform } from './transform.ts';
 import { nodeAt } from './tree.ts';
 
-function textAt(file: OpenFile, path: readonly PathStep[]): string | undefined {
+/** The text of an expression; undefined where there is none, or something else. */
+export function textAt(file: OpenFile, path: readonly PathStep[]): string | undefined {
   const node = nodeAt(file.tree, path);
   if (node?.kind !== 'leaf' || node.broken || node.value === null || node.value === '') return undefined;
   return String(node.value as string | number | boolean);

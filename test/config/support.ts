@@ -17,9 +17,11 @@ export const env = {
   TLS: 'false',
 };
 
+const streams = [{ name: 'invoices', types: ['invoice.*', 'credit.note'] }] as const;
+
 /** Loads with the fixtures' plugins; `cwd` is where file names in diagnostics start. */
 export const load = (paths: readonly string[], cwd: string, more: Record<string, string> = {}): Promise<LoadResult> =>
-  loadGeneration({ paths, catalog, env: { ...env, ...more }, cwd });
+  loadGeneration({ paths, catalog, env: { ...env, ...more }, cwd, streams });
 
 /** Everything that was said about the files, as a person sees it. */
 export function said(result: LoadResult): string {
