@@ -2,7 +2,8 @@
 import type { Condition } from '../core/route.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { EventEnvelope } from '../event.ts';
-import { type CelProgram, compileCel, ExpressionError, type ExpressionFault } from './cel.ts';
+import { type CelProgram, compileCel } from './cel/compile.ts';
+import { ExpressionError, type ExpressionFault } from './cel/fault.ts';
 import type { Diagnostic, PathStep } from './diagnostic.ts';
 import type { OpenFile } from './pipeline-file.ts';
 import { placeWithin } from './scalar.ts';

@@ -1,6 +1,6 @@
 /** The expressions of routes: checked in files of any shape, compiled in files without faults. */
 import type { Condition, Transform } from '../core/route.ts';
-import { type CelProgram, compileCel } from './cel.ts';
+import { type CelProgram, compileCel } from './cel/compile.ts';
 import type { Diagnostic, PathStep } from './diagnostic.ts';
 import { compileCondition, expressionDiagnostic } from './expressions.ts';
 import type { Route as RouteFields } from './pipeline.generated.ts';
@@ -53,13 +53,14 @@ export function checkExpressions(file: OpenFile): Diagnostic[] {
 }
 
 function compileWhen(source: string): Condition {
-  const compiled = compileCondition(source);
+  const compiled = compileCondition(source.trim());
   if (!compiled.ok) throw new Error(`expected an expression that was checked, got ${source}`);
-  return compiled;
+  const { ok: _, ...condition } = compiled;
+  return condition;
 }
 
 function compileTransform({ pick, set = {} }: NonNullable<RouteFields['transform']>): Transform {
-  const sources = Object.fromEntries(Object.entries(set).map(([name, source]) => [name, String(source)]));
+  const sources = Object.fromEntries(Object.entries(set).map(([name, source]) => [name, String(source).trim()]));
   const programs = new Map<string, CelProgram>();
   for (const [name, source] of Object.entries(sources)) {
     const compiled = compileCel(source);

@@ -1,7 +1,9 @@
 /** `transform`: what a handler sees in the place of the event's data. */
 import type { Transform } from '../core/route.ts';
 import type { EventEnvelope } from '../event.ts';
-import { type CelProgram, ExpressionError, toJson } from './cel.ts';
+import type { CelProgram } from './cel/compile.ts';
+import { ExpressionError } from './cel/fault.ts';
+import { toJson } from './cel/json.ts';
 
 type Fields = Record<string, unknown>;
 

@@ -1,6 +1,8 @@
 /** Why an expression came to its answer: evaluated once more, with an eye on each of its parts. */
 import type { EventEnvelope } from '../event.ts';
-import { type CelNode, compileWatched, partsOf, textOf, toJson } from './cel.ts';
+import { compileWatched } from './cel/compile.ts';
+import { toJson } from './cel/json.ts';
+import { type CelNode, partsOf, textOf } from './cel/node.ts';
 
 type Seen = { readonly value: unknown } | { readonly error: string };
 

@@ -3,32 +3,15 @@
  * nothing it does can throw into the consumer.
  */
 import type { Entry } from '../bus/bus.ts';
-import type { DeadReason } from '../core/delivery.ts';
-import type { Fault, Outcome } from '../core/outcome.ts';
-import type { Condition, EventTypeRule, Route, Transform } from '../core/route.ts';
+import { type Admitted, admitEvent, deadUnrun } from '../core/admit.ts';
+import type { Outcome } from '../core/outcome.ts';
+import type { EventTypeRule, Route } from '../core/route.ts';
 import type { Timer, Timers } from '../core/timers.ts';
 import { decodeEvent, type EventEnvelope } from '../event.ts';
 import { type Handler, type Log, skipReason } from '../plugin.ts';
 import type { BreakerGate } from './breaker-gate.ts';
 import { failedOutcome, type Mask, timeoutOutcome } from './fault.ts';
 import { RunningDelivery } from './running.ts';
-
-/** What an entry is before its handler is asked. */
-export type Admitted =
-  | {
-      readonly kind: 'run';
-      /** As the handler gets it. */
-      readonly event: EventEnvelope;
-      /** As it was published: what expressions see. */
-      readonly published: EventEnvelope;
-    }
-  | { readonly kind: 'unmatched' }
-  | {
-      readonly kind: 'dead';
-      readonly reason: DeadReason;
-      readonly event: EventEnvelope | undefined;
-      readonly fault: Fault;
-    };
 
 export interface ExecutorDeps {
   readonly route: Route;
@@ -97,21 +80,11 @@ export class Executor {
     try {
       event = decodeEvent(entry.body, entry.meta);
     } catch (error) {
-      return dead('undecodable', undefined, 'undecodable', (error as Error).message);
+      return deadUnrun('undecodable', undefined, 'undecodable', (error as Error).message);
     }
     if (!wants(event.type)) return { kind: 'unmatched' };
-    const unwanted = route.when === undefined ? undefined : judge(route.when, event);
-    if (unwanted !== undefined) return unwanted;
-    if (route.maxAge !== undefined && now() - entry.publishedAt > route.maxAge) {
-      return dead('expired', event, 'expired', `expected to be delivered within ${route.maxAge} ms of its publication`);
-    }
-    const rule = eventTypes().get(event.type);
-    if (rule?.onInvalid === 'deadLetter' && rule.check !== undefined) {
-      const faults = rule.check(event.data);
-      if (faults.length > 0) return dead('invalid', event, 'invalid', faults.join('; '));
-    }
-    if (route.transform !== undefined) return transformed(route.transform, event);
-    return { kind: 'run', event, published: event };
+    const age = route.maxAge === undefined ? 0 : now() - entry.publishedAt;
+    return admitEvent(route, event, age, eventTypes().get(event.type));
   }
 
   /** Starts the handler. `period` and `probe` come from the breaker, `gate` where that is one of a key. */
@@ -238,27 +211,6 @@ export class Executor {
     }
     return soonest;
   }
-}
-
-/** Undefined: the route wants it. An expression without an answer drops nothing: somebody has to look. */
-function judge(when: Condition, event: EventEnvelope): Admitted | undefined {
-  try {
-    return when.test(event) ? undefined : { kind: 'unmatched' };
-  } catch (error) {
-    return dead('invalid', event, 'when_failed', (error as Error).message);
-  }
-}
-
-function transformed(transform: Transform, event: EventEnvelope): Admitted {
-  try {
-    return { kind: 'run', event: transform.apply(event), published: event };
-  } catch (error) {
-    return dead('invalid', event, 'transform_failed', (error as Error).message);
-  }
-}
-
-function dead(reason: DeadReason, event: EventEnvelope | undefined, code: string, message: string): Admitted {
-  return { kind: 'dead', reason, event, fault: { code, message: message.slice(0, 300), kind: 'error' } };
 }
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>

@@ -7,6 +7,7 @@
  *   sweep ─crashed──▶ ┘                  └▶ dead
  */
 import type { Entry, SettleItem, SettleResult } from '../bus/bus.ts';
+import type { Admitted } from '../core/admit.ts';
 import type { BreakerState } from '../core/breaker.ts';
 import type { Attempt, DeadReason, DeliveryState } from '../core/delivery.ts';
 import { countsAgainstTarget } from '../core/faults.ts';
@@ -18,7 +19,6 @@ import type { EventEnvelope } from '../event.ts';
 import type { Observer } from '../observe/signals.ts';
 import type { BreakerGate } from './breaker-gate.ts';
 import type { ConsumerDeps } from './consumer.ts';
-import type { Admitted } from './executor.ts';
 import { attemptOf, lastWords, rowOf, unrunRow } from './records.ts';
 import type { RunningDelivery } from './running.ts';
 import type { ShortCircuit } from './short-circuit.ts';

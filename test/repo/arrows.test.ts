@@ -51,7 +51,7 @@ const owned: readonly (readonly [string, RegExp])[] = [
   ['fastify', /^engine\/http\//],
   ['liquidjs', /^engine\/plugins\//],
   ['chokidar', /^engine\/config\//],
-  ['@marcbachmann/cel-js', /^engine\/config\/cel\.ts$/],
+  ['@marcbachmann/cel-js', /^engine\/config\/cel\//],
   ['ajv', /^engine\/(config|testing)\//],
   ['commander', /^engine\/cli\//],
 ];

@@ -1,0 +1,58 @@
+/** The parts of an expression as the library has them: to look at, and to come between. */
+import type { ASTNode } from '@marcbachmann/cel-js';
+
+/** A part of an expression. */
+export type CelNode = ASTNode;
+
+/** The parts of a node, from left to right. */
+export function partsOf(node: CelNode): CelNode[] {
+  const parts: CelNode[] = [];
+  const gather = (value: unknown): void => {
+    if (Array.isArray(value)) for (const item of value) gather(item);
+    else if (typeof value === 'object' && value !== null && 'op' in value) parts.push(value as CelNode);
+  };
+  gather(node.args);
+  return parts;
+}
+
+export function walk(node: CelNode, visit: (node: CelNode) => void): void {
+  visit(node);
+  for (const part of partsOf(node)) walk(part, visit);
+}
+
+type Evaluate = (evaluator: unknown, node: unknown, context: unknown) => unknown;
+
+type Around = (run: () => unknown) => unknown;
+
+const intercepted = new WeakMap<CelNode, Around[]>();
+
+/** Puts `around` in front of a node's evaluation; what came earlier is inside. */
+export function intercept(node: CelNode, around: Around): void {
+  const known = intercepted.get(node);
+  if (known !== undefined) return void known.push(around);
+  const arounds = [around];
+  intercepted.set(node, arounds);
+  const inside = node as unknown as { evaluate: Evaluate };
+  let { evaluate } = inside;
+  const outer: Evaluate = (evaluator, self, context) => {
+    const last = (): unknown => evaluate.call(node, evaluator, self, context);
+    return arounds.reduce<() => unknown>((run, next) => () => next(run), last)();
+  };
+  // The library puts another function in the place of `evaluate` when a node runs for the first time.
+  Object.defineProperty(node, 'evaluate', {
+    get: () => outer,
+    set: (next: Evaluate) => {
+      evaluate = next;
+    },
+  });
+}
+
+/** The text of a node. The library leaves out the brackets at its ends. */
+export function textOf(source: string, node: CelNode): string {
+  let [start, end] = [node.start, node.end];
+  const open = (): number =>
+    source.slice(start, end).split('(').length - 1 - (source.slice(start, end).split(')').length - 1);
+  while (open() < 0 && source[start - 1] === '(') start -= 1;
+  while (open() > 0 && source[end] === ')') end += 1;
+  return source.slice(start, end).replace(/\s+/g, ' ');
+}
