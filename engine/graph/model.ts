@@ -109,8 +109,11 @@ function edgesOf(route: Route, sources: ReadonlyMap<string, string>, withLetters
   const { enabled, retry } = route;
   const id = `route:${route.group}`;
   const wants = [...sources].map(([from, pattern]): GraphEdge => {
-    const label = isWildcard(pattern) && !from.startsWith('pattern:') ? pattern : undefined;
-    return { from, to: id, kind: 'wants', label, enabled };
+    const words = [
+      ...(isWildcard(pattern) && !from.startsWith('pattern:') ? [pattern] : []),
+      ...(route.when === undefined ? [] : [`when ${route.when.source}`]),
+    ];
+    return { from, to: id, kind: 'wants', label: words.length === 0 ? undefined : words.join(' '), enabled };
   });
   const attempts = `after ${retry.maxAttempts} ${retry.maxAttempts === 1 ? 'attempt' : 'attempts'}`;
   const letters: GraphEdge = { from: id, to: lettersNode(route).id, kind: 'givesUp', label: attempts, enabled };

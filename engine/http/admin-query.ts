@@ -83,7 +83,7 @@ const mostFiles = 5_000;
 /** Inside of the folder that they are compared with, whatever the engine runs on. */
 const isInside = (path: unknown): path is string =>
   typeof path === 'string' &&
-  /^[^\\/\0:][^\\\0]{0,999}$/.test(path) &&
+  /^(?![A-Za-z]:)[^\\/\0][^\\\0]{0,999}$/.test(path) &&
   !path.split('/').some((part) => part === '' || part === '.' || part === '..');
 
 function readPosted(value: unknown, at: number): PostedFile {

@@ -2,6 +2,7 @@
 import type { DeadLetterFilter, GroupStats } from '../bus/bus.ts';
 import type { BreakerState } from '../core/breaker.ts';
 import type { DeadLetter, DeadReason } from '../core/delivery.ts';
+import type { FieldChange } from '../core/diff.ts';
 import type { Fault } from '../core/outcome.ts';
 
 export type { DeadLetterFilter } from '../bus/bus.ts';
@@ -125,6 +126,15 @@ export interface Operations {
   verify(): Promise<Verification>;
 }
 
+/** What asked for it. `files`: the watcher saw a change. `last-good`: a start on broken files. */
+export type ReloadReason = 'start' | 'files' | 'signal' | 'request' | 'rollback' | 'last-good';
+
+/** What is different about one route, field by field. */
+export interface RouteFields {
+  readonly route: string;
+  readonly fields: readonly FieldChange[];
+}
+
 export interface ReloadReport {
   readonly result: 'changed' | 'unchanged' | 'rejected';
   /** Number of the generation that runs afterwards. */
@@ -137,5 +147,36 @@ export interface ReloadReport {
     readonly changed: readonly string[];
     readonly renamed: readonly { readonly from: string; readonly to: string }[];
     readonly stopped: readonly string[];
+  };
+  /** Of the changed and the renamed routes. */
+  readonly fields?: readonly RouteFields[];
+  /** Why something else runs than the files say; undefined while it does not. */
+  readonly pinned?: string | undefined;
+}
+
+/** One that ran, and is kept so that it can run again. */
+export interface GenerationInfo {
+  readonly number: number;
+  readonly hash: string;
+  /** Since when it ran, ms since the epoch. */
+  readonly at: number;
+  readonly why: ReloadReason;
+  /** Against the one before it. */
+  readonly changes: ReloadReport['changes'];
+  readonly fields: readonly RouteFields[];
+  readonly running: boolean;
+}
+
+/** How an engine stands to its files. */
+export interface ConfigStatus {
+  readonly generation: number;
+  readonly hash: string;
+  readonly pinned: string | undefined;
+  readonly last: {
+    readonly result: ReloadReport['result'];
+    readonly why: ReloadReason;
+    readonly at: number;
+    /** Printed diagnostics; gone with the next good load. */
+    readonly problems: readonly string[];
   };
 }

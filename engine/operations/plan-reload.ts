@@ -83,7 +83,8 @@ function groupOf(change: Change, asked: boolean, status: RouteStatus | undefined
       if (!runs) return status === undefined ? 'none' : 'rest';
       return status !== undefined || (!asked && change.action === 'enable') ? 'resume' : 'create';
     case 'change':
-      return runs ? 'keep' : 'rest';
+      if (runs) return 'keep';
+      return asked && status === undefined ? 'none' : 'rest';
     case 'rename':
       return 'rename';
     case 'disable':

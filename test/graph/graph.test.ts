@@ -60,6 +60,19 @@ describe('the graph', () => {
     assert.ok(only.nodes.some(({ kind, label }) => kind === 'eventType' && label === 'order.paid'));
   });
 
+  test('says at each edge on what condition a route wants the event', () => {
+    const when = { source: 'event.data.total >= 100', test: () => true, why: () => [] };
+    const shown = graph([routeOf({ on: ['order.*'], when }), routeOf({ id: 'all', on: ['order.paid'], when })]);
+    assert.deepEqual(
+      edges(shown).filter((edge) => edge.startsWith('type:')),
+      [
+        'type:order.paid → route:orders.receipt (order.* when event.data.total >= 100)',
+        'type:order.paid → route:orders.all (when event.data.total >= 100)',
+      ],
+    );
+    assert.match(toMermaid(shown), /\|"when event\.data\.total #62;#61; 100"\|/);
+  });
+
   test('a type that two patterns of a route take has one edge', () => {
     assert.equal(edges(graph([routeOf({ on: ['order.paid', 'order.*', '**'] })])).length, 2);
   });
