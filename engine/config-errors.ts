@@ -169,6 +169,18 @@ export const configErrors = {
     title: 'a referenced file cannot be read',
     help: 'The option names a file. Paths start at the folder of the pipeline file.',
   },
+  EF2024: {
+    title: 'not a Liquid template',
+    help: 'The option is a template (`{{ event.data.email }}`): a bracket is not closed, or a tag or filter does not exist. Tags that read other files (`include`, `render`, `layout`) are not there.',
+  },
+  EF2025: {
+    title: 'a route or pattern that nothing reaches',
+    help: 'Its condition is always false, or no event type can fit its patterns. To switch a route off, write `enabled: false`; to remove it, delete it.',
+  },
+  EF2026: {
+    title: 'two routes that do the same',
+    help: 'Both take the same events to the same handler with the same options, so everything is delivered twice. Often one is a copy whose options were not changed yet.',
+  },
   EF2030: {
     title: 'not a CEL expression',
     help: 'Expressions are written in CEL (Common Expression Language, cel.dev): `event.data.total >= 100 && event.data.country in ["DE", "FR"]`. The place is where the reader stopped.',
@@ -188,6 +200,10 @@ export const configErrors = {
   EF2041: {
     title: 'two routes were one before',
     help: 'What a route left behind goes to one route only. Keep `previousId` on the one that goes on, and let the other start anew.',
+  },
+  EF2055: {
+    title: 'a breaker for each host of a handler without a target',
+    help: '`scope: host` needs a handler that tells where it sends an event to: its plugin has `target(event)` and says `"target": true` among its capabilities. Use `scope: handler`, or a CEL expression that names the target.',
   },
   EF2050: {
     title: 'ordering over several streams',

@@ -15,10 +15,12 @@ import * as names from './names.ts';
 import { checkOrderedStreams, checkOrderingKeys } from './ordering.ts';
 import { atValue, type OpenFile, openPipeline } from './pipeline-file.ts';
 import { resolvePolicies } from './policies.ts';
+import { checkReach } from './reach.ts';
 import { openReading, type Reading, type ReadingOptions } from './reading.ts';
 import { checkRenames } from './renames.ts';
 import { checkExpressions } from './route-expressions.ts';
 import { createSource } from './source.ts';
+import { checkTemplates } from './templates.ts';
 import { type JsonSchema, validatorFor } from './validator.ts';
 
 export interface LoadRequest {
@@ -121,6 +123,8 @@ const checkFile = (file: OpenFile, catalog: PluginCatalog, reading: Reading): Di
   ...checkExpressions(file),
   ...checkOrderingKeys(file),
   ...checkOptionFiles(file, reading),
+  ...checkTemplates(file),
+  ...checkReach(file),
 ];
 
 /** What several files can only do wrong together. */

@@ -23,6 +23,8 @@ export interface OpenFile {
   readonly optionFiles: ReadonlyMap<string, string>;
   /** JSON pointers of secret options and of values from secret files. */
   readonly secretPointers: ReadonlySet<string>;
+  /** JSON pointers of options that are Liquid. */
+  readonly templates: ReadonlySet<string>;
   /** The values of secret options and of secret files. */
   readonly secrets: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
@@ -121,6 +123,7 @@ export function openPipeline(document: ReadDocument, validate: Validate, misplac
     valid: hasErrors(all) ? undefined : (checked.value as PipelineFile),
     folder,
     optionFiles,
+    templates: checked.templates,
     secretPointers: new Set([...checked.secrets, ...fromFiles(tree, '')]),
     secrets: secretValues(tree, checked.secrets),
     diagnostics: [...all, ...warnings],

@@ -14,6 +14,8 @@ export interface Validation {
   readonly secrets: ReadonlySet<string>;
   /** Values that a schema marks `"x-file": true`: paths of files that shape behaviour. */
   readonly files: ReadonlySet<string>;
+  /** Values that a schema marks `"x-template": true`: Liquid. */
+  readonly templates: ReadonlySet<string>;
 }
 
 export type Validate = (value: unknown) => Validation;
@@ -21,7 +23,10 @@ export type Validate = (value: unknown) => Validation;
 interface Marks {
   readonly secrets: Set<string>;
   readonly files: Set<string>;
+  readonly templates: Set<string>;
 }
+
+const noMarks = (): Marks => ({ secrets: new Set(), files: new Set(), templates: new Set() });
 
 /** A keyword that notes where its value stands. */
 const marker = (keyword: string, into: keyof Marks): FuncKeywordDefinition => ({
@@ -59,7 +64,6 @@ function checkRange([least, most]: readonly [string, string], text: string): boo
 
 /** Words for editors and people, which say nothing about validity. */
 const annotations = [
-  'x-template',
   'x-escape',
   'x-env',
   'patternErrorMessage',
@@ -102,8 +106,9 @@ function createAjv(schema: JsonSchema, useDefaults: boolean): Ajv2020 {
   formats.default(ajv);
   ajv.addKeyword(marker('x-secret', 'secrets'));
   ajv.addKeyword(marker('x-file', 'files'));
+  ajv.addKeyword(marker('x-template', 'templates'));
   ajv.addKeyword(range);
-  const own = new Set(['x-secret', 'x-file', 'x-range', ...annotations]);
+  const own = new Set(['x-secret', 'x-file', 'x-template', 'x-range', ...annotations]);
   for (const word of annotations) ajv.addKeyword(word);
   for (const word of foreignWords(schema)) if (!own.has(word)) ajv.addKeyword(word);
   return ajv;
@@ -124,7 +129,7 @@ export function createValidator(schema: JsonSchema): Validate {
   checkSchema(schema);
   const compiled = createAjv(schema, false).compile(schema);
   return (value) => {
-    const marks: Marks = { secrets: new Set(), files: new Set() };
+    const marks = noMarks();
     const fits = compiled.call(marks, value);
     return { errors: fits ? [] : (compiled.errors ?? []), ...marks };
   };
@@ -148,7 +153,7 @@ export function createDefaulter(schema: JsonSchema): (value: unknown) => unknown
   const compiled = createAjv(schema, true).compile(schema);
   return (value) => {
     const copy = structuredClone(value);
-    compiled.call({ secrets: new Set(), files: new Set() }, copy);
+    compiled.call(noMarks(), copy);
     return copy;
   };
 }

@@ -93,6 +93,40 @@ class CompiledTemplate implements Template {
 /** Most option values hold no Liquid at all: those cost nothing. */
 const constant = (text: string): Template => ({ render: () => text });
 
+/** What is wrong with a template, and which part of it (offsets into the source, in UTF-16 units) is to blame. */
+export interface TemplateFault {
+  readonly message: string;
+  readonly start: number;
+  readonly end: number;
+  /** A name that is unknown, with those that could have been meant. */
+  readonly unknown?: { readonly name: string; readonly kind: 'filter' | 'tag'; readonly known: readonly string[] };
+}
+
+let checker: Liquid | undefined;
+
+function faultOf(source: string, error: Error & { token?: { begin?: number; end?: number } }): TemplateFault {
+  const { begin = 0, end = source.length } = error.token ?? {};
+  const message = error.message.replace(place, '');
+  const [, kind, name] = /^undefined (filter): (.+)$/.exec(message) ?? /^(tag) "(.+)" not found$/.exec(message) ?? [];
+  if (name === undefined) return { message, start: begin, end };
+  const within = source.indexOf(name, begin);
+  const at = within === -1 || within >= end ? { start: begin, end } : { start: within, end: within + name.length };
+  const known = Object.keys((kind === 'filter' ? checker?.filters : checker?.tags) ?? {});
+  return { message, ...at, unknown: { name, kind: kind === 'filter' ? 'filter' : 'tag', known } };
+}
+
+/** Whether a text can be compiled as a template, without rendering it; undefined when it can. */
+export function findTemplateFault(source: string): TemplateFault | undefined {
+  if (!/\{[{%]/.test(source)) return undefined;
+  checker ??= makeEngine('none');
+  try {
+    checker.parse(source);
+    return undefined;
+  } catch (error) {
+    return faultOf(source, error as Error);
+  }
+}
+
 /** One set of templates serves every route; the engines behind it are made on first use. */
 export function createTemplates(): Templates {
   const engines: Partial<Record<Escape, Liquid>> = {};

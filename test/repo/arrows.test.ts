@@ -21,7 +21,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   graph: ['core'],
   bus: ['core', 'errors.ts', 'event.ts'],
   'bus-options.ts': ['bus/bus.ts', 'config'],
-  config: ['core', 'errors.ts', 'event.ts', 'plugins/manifest.ts'],
+  config: ['core', 'errors.ts', 'event.ts', 'plugins/manifest.ts', 'plugins/templates.ts'],
   observe: ['core', 'errors.ts', 'event.ts', 'plugin.ts', 'bus/bus.ts'],
   worker: ['core', 'errors.ts', 'event.ts', 'plugin.ts', 'bus/bus.ts', 'observe/signals.ts'],
   plugins: ['core', 'errors.ts', 'event.ts', 'plugin.ts', 'config'],
