@@ -135,9 +135,11 @@ interface Spaced {
 /** A blank line in front of the first field or item says nothing. */
 function dropLeadingBlanks(document: Document): void {
   visit(document, {
-    Collection(_, node) {
+    Collection(key, node, path) {
       const [first] = node.items;
-      for (const one of [node, isMap(node) ? (first as Pair | undefined)?.key : first] as (Spaced | undefined)[]) {
+      // What stands in front of a map within a list parts it from the one before.
+      const own = isSeq(path.at(-1)) && key !== 0 ? undefined : node;
+      for (const one of [own, isMap(node) ? (first as Pair | undefined)?.key : first] as (Spaced | undefined)[]) {
         if (one?.spaceBefore === true) one.spaceBefore = false;
       }
     },

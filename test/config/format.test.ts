@@ -47,6 +47,11 @@ x-quick: &quick
     'apiVersion: eventflow/v1\nx-quick: &quick\n  maxAttempts: 3\n  backoff: fixed\n',
   );
 
+test('a blank line between two routes stays, and one in front of the first goes', async () => {
+  const routes = (between: string): string => `routes:\n${between}  - id: a\n    on: [a]\n\n  - id: b\n    on: [b]\n`;
+  assert.equal(await format(routes('\n')), routes(''));
+});
+
 test('fields come in the order of the schema, and comments stay where they belong', async () => {
   assert.equal(
     await format(untidy),
