@@ -273,7 +273,7 @@ export class Ordering {
 
   #note({ key, place, entry, dueAt }: Found): void {
     if (entry === undefined) this.#lines.expect(key, place, dueAt);
-    else if (this.#lines.put(key, place, entry, entry.body.length) === 'aside') this.#putAside(entry);
+    else if (this.#put(key, entry) === 'aside') this.#putAside(entry);
   }
 
   *#startable(): Iterable<Entry> {
@@ -329,13 +329,22 @@ export class Ordering {
     return entries.flatMap((entry) => {
       const key = this.#keyOf(entry);
       if (key === undefined) return [entry];
-      const how = this.#lines.put(key, placeOf(entry), entry, entry.body.length);
+      const how = this.#put(key, entry);
       if (how === 'aside') this.#putAside(entry);
       if (how !== 'waits') return [];
       const { start, recall } = this.#lines.next(key, now);
       this.#recall(recall);
       return start === undefined ? [] : [start];
     });
+  }
+
+  /** One that is known and in nobody's hands was handed back, and has come again. */
+  #put(key: string, entry: Entry): 'waits' | 'aside' | 'known' {
+    const place = placeOf(entry);
+    const how = this.#lines.put(key, place, entry, entry.body.length);
+    if (how !== 'known' || this.#deps.held().some(({ id }) => id === entry.id)) return how;
+    this.#lines.lost(place);
+    return this.#lines.put(key, place, entry, entry.body.length);
   }
 
   #do({ start, recall }: Next<Entry>): void {

@@ -184,7 +184,7 @@ export class Worker {
       shortCircuit: (entry) => this.#outcomes.judge(entry, { kind: 'shortCircuit' }),
       again: (entries) => this.#consumer.add(entries),
       wake: () => this.#consumer.wake(),
-      mayStart: (entry) => !suspects.closed || suspects.admits(entry),
+      mayStart: (entry) => this.#order?.holds !== false && (!suspects.closed || suspects.admits(entry)),
       // One key of many: what the others may do has not changed.
       onBreaker: (_, to, ours) => this.#shortCircuit?.changed(to, ours),
       onFault: (error) => this.#fault(error),

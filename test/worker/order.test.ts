@@ -198,7 +198,7 @@ test('one that is too old when its turn comes expires, and frees its key', async
   });
 });
 
-test('an open breaker, and a full DLQ, hold a line as it stands', async () => {
+test('an open breaker holds a line as it stands', async () => {
   const runs: string[] = [];
   let down = true;
   const handle = ({ id }: { id: string }): void => {
@@ -214,6 +214,51 @@ test('an open breaker, and a full DLQ, hold a line as it stands', async () => {
     down = false;
     await bench.atRest(30_000);
     for (const key of ['a', 'b']) assert.deepEqual(ofKey(runs, key), ofKey(names, key));
+  });
+});
+
+test('a full DLQ holds a line behind the letter that finds no room', async () => {
+  const runs: string[] = [];
+  const handle = ({ id }: { id: string }): void => {
+    runs.push(id);
+    if (id !== 'a-2') throw permanent('no');
+  };
+  const deadLetter = { retention: 3_600_000, maxEntries: 1, onFull: 'pause' } as const;
+  await withWorker({ route: { ordering, deadLetter }, handle }, async (bench) => {
+    await bench.publish(...inTurn(['a'], 3));
+    await eventually('the DLQ to be full', () => bench.kinds('dlq_full').length === 1);
+    assert.deepEqual(runs, ['a-0', 'a-1']);
+    const [letter] = await bench.bus.deadLetters.list({ limit: 1 });
+    await bench.bus.deadLetters.discard([letter?.id ?? '']);
+    await bench.atRest();
+    assert.deepEqual(runs, ['a-0', 'a-1', 'a-2']);
+  });
+});
+
+test('a line waits behind its first one while that has no permit, or the breaker of its key is open', async () => {
+  const runs: string[] = [];
+  let down = true;
+  const handle = ({ id }: { id: string }): void => {
+    if (down && id.startsWith('a')) throw unavailable(new Error('down'));
+    runs.push(id);
+  };
+  const key = { source: ordering.source, key: ordering.key };
+  const breaker = breakerPolicy({
+    rule: { kind: 'consecutive', failures: 1 },
+    openFor: 100,
+    maxOpenFor: 100,
+    scope: key,
+  });
+  const rateLimit = { limit: 3, per: 20, key };
+  const retry = retryPolicy({ ...quick, maxAttempts: 50 });
+  await withWorker({ route: { ordering, breaker, rateLimit, retry, concurrency: 3 }, handle }, async (bench) => {
+    const names = inTurn(['a', 'b'], 12);
+    await bench.publish(...names);
+    await eventually('the other key', () => runs.includes('b-11'));
+    assert.deepEqual(ofKey(runs, 'a'), []);
+    down = false;
+    await bench.atRest(30_000);
+    for (const each of ['a', 'b']) assert.deepEqual(ofKey(runs, each), ofKey(names, each));
   });
 });
 
