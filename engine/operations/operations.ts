@@ -79,6 +79,8 @@ export interface Circuit {
 
 export interface RouteStatus {
   readonly group: string;
+  /** Where its state rests: the same for all of its names. */
+  readonly storage: string;
   readonly patterns: readonly string[];
   readonly streams: readonly string[];
   readonly activatedAt: number;

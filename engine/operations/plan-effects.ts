@@ -45,6 +45,9 @@ function started({ live, consumerGroup }: Planned, { startFrom, previousGroup }:
   }
 }
 
+/** See worker/claims.ts: a rolling change, or a commit that is reverted at once, costs nothing. */
+const nobody = 'no engine has had the route for five minutes';
+
 function stopped({ live }: Planned, after: Route | undefined): string[] {
   const pending =
     live === undefined || live.pending === 0 ? 'what runs' : `${count(live.pending, 'pending')}: what runs`;
@@ -62,9 +65,9 @@ function stopped({ live }: Planned, after: Route | undefined): string[] {
   return [
     ends,
     ...(retries === ''
-      ? ['retries and what was handed back end as dead letters (route_removed) once no engine has the route']
-      : [`${retries} end as dead letters (route_removed) when they fall due, once no engine has the route`]),
-    ...sentence(waiting, 'stay, and can be redriven or purged'),
+      ? [`retries and what was handed back end as dead letters (route_removed) once ${nobody}`]
+      : [`${retries} end as dead letters (route_removed) when they fall due, once ${nobody}`]),
+    ...sentence(waiting, 'stay, until the route is back or somebody purges them'),
     'the group stays: the route goes on where it stopped when it comes back',
   ];
 }

@@ -94,10 +94,19 @@ function groupOf(change: Change, asked: boolean, status: RouteStatus | undefined
   }
 }
 
-/** What a breaker belongs to; two routes of one text share it. */
+/** What the route's breaker, or each of them, belongs to: with the same answer it goes on with the same ones. */
 function breakerOwner({ breaker, plugin, handler }: Route): string | undefined {
   if (breaker === undefined) return undefined;
-  return breaker.scope === 'route' ? 'route' : `${JSON.stringify(breaker.scope)} ${plugin} ${handler}`;
+  const { scope } = breaker;
+  if (scope === 'handler') return `handler ${plugin} ${handler}`;
+  return typeof scope === 'string' ? scope : 'key';
+}
+
+/** Keys of breakers begin with these: see worker/breakers.ts. What belongs to a host is shared with all routes. */
+function breakerHeads({ group, breaker, plugin, handler }: Route, storage: string | undefined): string[] {
+  if (breaker === undefined || breaker.scope === 'host') return [];
+  if (breaker.scope === 'handler') return [`handler:${plugin}:${handler}`];
+  return [`${breaker.scope === 'route' ? 'route' : 'key'}:${storage ?? group}`];
 }
 
 function breakerOf({ before, after }: Change): BreakerEffect {
@@ -108,13 +117,10 @@ function breakerOf({ before, after }: Change): BreakerEffect {
   return old === now ? 'keep' : 'reset';
 }
 
-/** Keys begin with what the breaker belongs to: see `worker/breakers.ts`. */
 function circuitsOf(route: Route | undefined, status: RouteStatus | undefined, live: Live | undefined): Circuit[] {
-  if (route?.breaker === undefined || live === undefined) return [];
-  const { plugin, handler, breaker } = route;
-  const names = [route.group, ...(status === undefined ? [] : [status.group])];
-  const owners = breaker.scope === 'handler' ? [`handler:${plugin}:${handler}`] : names.map((name) => `route:${name}`);
-  return live.circuits.filter(({ key }) => owners.some((owner) => key === owner || key.startsWith(`${owner}:`)));
+  if (route === undefined || live === undefined) return [];
+  const heads = breakerHeads(route, status?.storage);
+  return live.circuits.filter(({ key }) => heads.some((head) => key === head || key.startsWith(`${head}:`)));
 }
 
 function workOf(status: RouteStatus | undefined, circuits: readonly Circuit[]): LiveWork | undefined {
