@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto';
 import type { EventTypeRule, Generation, Pipeline, Route } from '../core/route.ts';
 import { findHandler, type HandlerManifest, type PluginCatalog } from '../plugins/manifest.ts';
+import { compileRateLimit } from './admission.ts';
 import type { DeclaredType } from './event-types.ts';
 import { compileOrdering } from './ordering.ts';
 import type { PipelineFile, Route as RouteFields } from './pipeline.generated.ts';
@@ -89,6 +90,7 @@ function compileRoute(planned: PlannedFile, route: PlannedRoute, manifest: Handl
     group: `${pipeline.name}.${fields.id}`,
     on: [...fields.on],
     ...compileExpressions(fields),
+    ...compileRateLimit(fields),
     ...compileOrdering(fields),
     handler: manifest.handler,
     plugin: manifest.plugin,

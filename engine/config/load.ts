@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { StreamRule } from '../core/match.ts';
 import type { Generation } from '../core/route.ts';
 import type { PluginCatalog } from '../plugins/manifest.ts';
+import { checkAdmissionKeys, checkTargets } from './admission.ts';
 import { pathOf } from './check.ts';
 import { composeOptions } from './compose.ts';
 import { checkConsistency } from './consistency.ts';
@@ -122,6 +123,7 @@ const checkFile = (file: OpenFile, catalog: PluginCatalog, reading: Reading): Di
   ...names.checkSchedules(file),
   ...checkExpressions(file),
   ...checkOrderingKeys(file),
+  ...checkAdmissionKeys(file),
   ...checkOptionFiles(file, reading),
   ...checkTemplates(file),
   ...checkReach(file),
@@ -170,7 +172,10 @@ export async function loadGeneration(request: LoadRequest): Promise<LoadResult> 
     ...opened.diagnostics,
     ...(await eachFile(opened.files, (file) => checkFile(file, catalog, reading))),
     ...checkTogether(opened.files),
-    ...(await eachFile(plans, (planned) => checkPlan(planned, request.streams))),
+    ...(await eachFile(plans, (planned) => [
+      ...checkPlan(planned, request.streams),
+      ...checkTargets(planned, catalog),
+    ])),
     ...eventTypes.diagnostics,
   ]);
   const diagnostics = limitPerFile(sorted);

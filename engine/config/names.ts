@@ -8,7 +8,7 @@ import { atKey, atValue, type OpenFile } from './pipeline-file.ts';
 import { suggestion } from './suggest.ts';
 import { nodeAt } from './tree.ts';
 
-const fieldsAt = (file: OpenFile, path: readonly PathStep[]): string[] => {
+export const fieldsAt = (file: OpenFile, path: readonly PathStep[]): string[] => {
   const node = nodeAt(file.tree, path);
   return node?.kind === 'fields' ? [...node.entries.keys()] : [];
 };

@@ -155,9 +155,9 @@ export interface CircuitBreaker {
    */
   halfOpenProbes?: number;
   /**
-   * Who shares the breaker: `route` alone, or all routes of the `handler`.
+   * Who shares the breaker: the `route` alone, all routes of the `handler`, or all routes with this scope that send to one `host` (for handlers that tell where they send an event to, such as webhook). Anything else is a CEL expression over `event` that names a tenant: then the route has a breaker for each, and one that is open keeps back nobody else; its deliveries are postponed until the next probe, or dead-lettered where `onOpen` says so. Events without an answer share one. A route has up to 1,000 of them; keys past that share one.
    */
-  scope?: 'route' | 'handler';
+  scope?: string;
   countOn?: FaultNames;
   /**
    * What becomes of deliveries while the breaker is open. `hold`: they wait and spend no attempts. `deadLetter`: they go to the dead letters at once.
@@ -250,6 +250,7 @@ export interface Route {
   retry?: RetryChoice;
   circuitBreaker?: CircuitBreakerChoice;
   deadLetter?: DeadLetterChoice;
+  rateLimit?: RateLimit;
   ordering?: Ordering;
   maxAge?: Duration;
   /**
@@ -281,6 +282,20 @@ export interface Transform {
      */
     [k: string]: string | number | boolean;
   };
+}
+/**
+ * How many attempts may start, and who is counted.
+ */
+export interface RateLimit {
+  /**
+   * The most attempts that start within `per`.
+   */
+  limit: number;
+  per: Duration;
+  /**
+   * A CEL expression over `event` that names who is limited: a text, or a number or boolean, which becomes its text. Each key has the whole limit. Only deliveries of a key that is over it wait, the oldest first as far as possible: each is postponed to a time of its own, so that a long line comes back one by one. Events that it has no answer for share one limit, and are counted by `eventflow_unkeyed_total`. Without it the route is limited as a whole.
+   */
+  key?: string;
 }
 /**
  * What the order of deliveries is kept for.

@@ -1,6 +1,7 @@
 /** From the choices of a file to whole policies: the route wins over `defaults`, field by field. Pure. */
 import { parseDuration } from '../core/duration.ts';
 import type { BreakerPolicy, DeadLetterPolicy, FaultName, RetryPolicy } from '../core/route.ts';
+import { scopeOf } from './admission.ts';
 import { readPipelineSchema } from './compose.ts';
 import type { CircuitBreaker, DeadLetter, PipelineFile, Retry, Route as RouteFields } from './pipeline.generated.ts';
 
@@ -102,7 +103,7 @@ function toBreaker(fields: CircuitBreaker): BreakerPolicy {
     openFor,
     maxOpenFor,
     halfOpenProbes: full.halfOpenProbes,
-    scope: full.scope,
+    scope: scopeOf(full.scope),
     countOn: names(full.countOn),
     onOpen: full.onOpen,
     redriveOnClose: full.redriveOnClose,

@@ -78,7 +78,8 @@ const durations: ReadonlySet<string> = new Set([
 ]);
 
 function breakerFields(breaker: NonNullable<Route['breaker']>): Fields {
-  const { rule, ...rest } = breaker;
+  const { rule, scope, ...others } = breaker;
+  const rest = { scope: typeof scope === 'string' ? scope : scope.source, ...others };
   if (rule.kind === 'consecutive') return { consecutiveFailures: rule.failures, ...rest };
   return { failureRatio: rule.ratio, minimumCalls: rule.minimumCalls, window: rule.window, ...rest };
 }
@@ -91,11 +92,12 @@ const elsewhere: ReadonlySet<string> = new Set([
 
 /** A route as the file could have said it, all defaults written out; options in clear. */
 function fieldsOf(route: Route): Fields {
-  const { options, breaker, when, contents = {} } = route;
+  const { options, breaker, when, rateLimit, contents = {} } = route;
   const hashes = Object.entries(contents).map(([option, hash]) => [`content of ${option}`, hash.slice(0, 12)]);
   return {
     ...Object.fromEntries(Object.entries(route).filter(([name]) => !elsewhere.has(name))),
     ...(when === undefined ? {} : { when: when.source }),
+    ...(rateLimit === undefined ? {} : { rateLimit: { ...rateLimit, key: rateLimit.key?.source } }),
     with: options,
     circuitBreaker: breaker === undefined ? false : breakerFields(breaker),
     ...Object.fromEntries(hashes),

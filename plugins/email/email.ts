@@ -8,7 +8,8 @@ import { transportOptions } from './server.ts';
 
 export function createEmail(options: EmailOptions, context: HandlerContext): Handler {
   const compose = compileMessage(options, context);
-  const transport = createTransport(transportOptions(options, context));
+  const server = transportOptions(options, context);
+  const transport = createTransport(server);
   const rejections = context.metrics.counter(
     'email_recipients_rejected',
     'Recipients that the SMTP server refused while it took the message for others.',
@@ -36,6 +37,7 @@ export function createEmail(options: EmailOptions, context: HandlerContext): Han
         throw smtpFault(reason);
       });
     },
+    target: () => `${server.host}:${server.port}`,
     async close() {
       transport.close({ force: true });
     },

@@ -8,6 +8,7 @@ export function createNotification(options: NotificationOptions, context: Handle
   const channel = channels[options.channel];
   context.http.assertAllowed(endpoint);
   const address = channel.address(endpoint);
+  const { host } = new URL(address);
   const message = compileMessage(options, context);
   const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
 
@@ -34,5 +35,6 @@ export function createNotification(options: NotificationOptions, context: Handle
       const wait = response.status === 429 ? channel.wait?.(response) : undefined;
       throw wait === undefined ? fault : retryAfter(fault, wait);
     },
+    target: () => host,
   };
 }

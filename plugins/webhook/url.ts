@@ -20,6 +20,9 @@ function literalOrigin(url: string): string {
   return start;
 }
 
+/** `host` or `host:port` of a URL; no event decides it. */
+export const hostOf = (url: string): string => new URL(literalOrigin(url)).host;
+
 /** Throws when the URL is malformed, or leads where the engine's settings do not let it. */
 export function compileUrl(url: string, { http, templates }: HandlerContext): (scope: Scope) => string {
   const origin = literalOrigin(url);

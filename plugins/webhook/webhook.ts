@@ -5,7 +5,7 @@ import { compileBody } from './body.ts';
 import { compileHeaders } from './headers.ts';
 import type { WebhookOptions } from './options.ts';
 import { messageId, signer } from './signature.ts';
-import { compileUrl } from './url.ts';
+import { compileUrl, hostOf } from './url.ts';
 
 /** What templates see. */
 const scopeOf = (event: EventEnvelope, { attempt, route, idempotencyKey }: Delivery) => ({
@@ -16,6 +16,7 @@ const scopeOf = (event: EventEnvelope, { attempt, route, idempotencyKey }: Deliv
 export function createWebhook(options: WebhookOptions, context: HandlerContext): Handler {
   const { method = 'POST', successStatus, secrets = [] } = options;
   const url = compileUrl(options.url, context);
+  const host = hostOf(options.url);
   const payload = compileBody(options, context);
   const addHeaders = compileHeaders(options, context);
   const sign = secrets.length === 0 ? undefined : signer(secrets);
@@ -43,5 +44,6 @@ export function createWebhook(options: WebhookOptions, context: HandlerContext):
       });
       judgeAnswer(response, success, now);
     },
+    target: () => host,
   };
 }
