@@ -106,7 +106,7 @@ function settingLines(settings: readonly FieldChange[]): string[] {
 }
 
 /** `1 added, 2 changed, 5 unchanged`: what there is none of is left out, except at the end. */
-export function summaryText({ summary, eventTypes, pipelines, settings }: Plan): string {
+function summaryText({ summary, eventTypes, pipelines, settings }: Plan): string {
   const { added, changed, renamed, removed, unchanged } = summary;
   const routes = Object.entries({ added, changed, renamed, removed }).filter(([, number]) => number > 0);
   const more = [
