@@ -139,7 +139,7 @@ export const configErrors = {
   },
   EF2016: {
     title: "an event type's schema cannot be used",
-    help: 'The file is missing, is not JSON, or is no valid JSON Schema (2020-12). Paths start at the folder of the pipeline file.',
+    help: 'The file, or one that a `$ref` in it leads to, is missing, is not JSON, or is no valid JSON Schema (2020-12). The path starts at the folder of the pipeline file, that of a `$ref` at the folder of the schema; nothing is fetched from the network.',
   },
   EF2017: {
     title: 'an event type is declared in two ways',

@@ -237,6 +237,9 @@ function receiptOf(
       const eventType = prepared.type;
       if (duplicate) observer?.({ kind: 'duplicate_suppressed', eventType });
       else observer?.({ kind: 'published', eventType, source: prepared.source, count: 1 });
+      if (!duplicate && warnings.length > 0) {
+        observer?.({ kind: 'data_warning', eventType, eventId: result.eventId, faults: warnings });
+      }
       return { id: result.eventId, duplicate, warnings: [...warnings, ...result.warnings] };
     }
   }

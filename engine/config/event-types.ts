@@ -8,6 +8,7 @@ import { explain } from './explain.ts';
 import type { EventType } from './pipeline.generated.ts';
 import { atKey, atValue, type OpenFile } from './pipeline-file.ts';
 import type { Reading } from './reading.ts';
+import { bundleSchema } from './schema-files.ts';
 import { type JsonSchema, type Validate, validatorFor } from './validator.ts';
 
 export interface DeclaredType {
@@ -41,12 +42,11 @@ const checker =
     return errors.length === 0 ? [] : faultTexts(errors);
   };
 
-function compile(text: string): { readonly schema: JsonSchema; readonly validate: Validate } | string {
+function compile(schema: JsonSchema): Validate | string {
   try {
-    const schema = JSON.parse(text) as JsonSchema;
-    return { schema, validate: validatorFor(schema) };
+    return validatorFor(schema);
   } catch (error) {
-    return (error as Error).message;
+    return `expected a JSON Schema (2020-12), got: ${(error as Error).message}`;
   }
 }
 
@@ -54,16 +54,13 @@ function declare(file: OpenFile, type: string, declared: EventType, reading: Rea
   const { schema, onInvalid = 'reject' } = declared ?? {};
   if (schema === undefined) return { rule: { type, check: undefined, onInvalid }, fingerprint: onInvalid };
   const path = ['eventTypes', type, 'schema'];
-  const content = reading.file(resolve(file.folder, schema));
-  if (!content.ok) return atValue(file, path, 'EF2016', `expected a readable JSON Schema, got: ${content.reason}`);
-  const text = content.bytes.toString('utf8');
-  const compiled = compile(text);
-  if (typeof compiled === 'string') {
-    return atValue(file, path, 'EF2016', `expected a JSON Schema (2020-12), got: ${compiled}`);
-  }
-  const schemaHash = hash('sha256', text);
-  const rule = { type, check: checker(compiled.validate), onInvalid, schemaHash };
-  return { rule, fingerprint: `${onInvalid} ${schemaHash}`, schema: compiled.schema };
+  const bundled = bundleSchema(resolve(file.folder, schema), reading);
+  if (!bundled.ok) return atValue(file, path, 'EF2016', bundled.reason);
+  const validate = compile(bundled.schema);
+  if (typeof validate === 'string') return atValue(file, path, 'EF2016', validate);
+  const schemaHash = hash('sha256', JSON.stringify(bundled.schema));
+  const rule = { type, check: checker(validate), onInvalid, schemaHash };
+  return { rule, fingerprint: `${onInvalid} ${schemaHash}`, schema: bundled.schema };
 }
 
 /** The declarations of all files; each type once. */

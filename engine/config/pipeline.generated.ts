@@ -23,7 +23,7 @@ export type DeadLetterChoice = Identifier | DeadLetter;
  */
 export type EventType = {
   /**
-   * A file with the JSON Schema (2020-12) of the event's data, relative to the pipeline file.
+   * A file with the JSON Schema (2020-12) of the event's data, relative to the pipeline file. A `$ref` in it may lead to another file, relative to the one it stands in. Without it any data fits.
    */
   schema?: string;
   /**

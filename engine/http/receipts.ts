@@ -60,11 +60,14 @@ export function tell(observer: Observer, outcomes: readonly Outcome[]): void {
   };
   for (const outcome of outcomes) {
     if (outcome instanceof IngestFault || outcome.result.kind === 'conflict') continue;
-    const { type: eventType, source } = outcome.prepared;
+    const { type: eventType, source, eventId } = outcome.prepared;
     if (outcome.result.kind === 'duplicate') {
       end();
       observer({ kind: 'duplicate_suppressed', eventType });
-    } else if (run !== undefined && run.eventType === eventType && run.source === source) run.count++;
+      continue;
+    }
+    if (outcome.warnings.length > 0) observer({ kind: 'data_warning', eventType, eventId, faults: outcome.warnings });
+    if (run !== undefined && run.eventType === eventType && run.source === source) run.count++;
     else {
       end();
       run = { eventType, source, count: 1 };

@@ -138,6 +138,8 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
     ),
   eventflow_duplicates_suppressed_total: ({ recorder }) =>
     Array.from(recorder.published, ([event_type, series]) => ({ labels: { event_type }, value: series.duplicates })),
+  eventflow_data_warnings_total: ({ recorder }) =>
+    Array.from(recorder.published, ([event_type, series]) => ({ labels: { event_type }, value: series.warned })),
   eventflow_unmatched_total: perRoute((series) => series.unmatched),
   eventflow_rate_limited_total: perRoute((series) => series.rateLimited),
   eventflow_rate_limited: perRoute((series, view) => (view.gauges.get(series.group)?.limited === true ? 1 : 0)),

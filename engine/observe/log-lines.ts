@@ -44,6 +44,8 @@ export class LogLines {
           { route: signal.route.group, ids: signal.ids },
           `${signal.ids.length} pending deliveries are gone from the bus`,
         );
+      case 'data_warning':
+        return this.#dataWarning(signal);
       case 'redriven':
         return this.#log.info({ route: signal.group, count: signal.count }, `redrove ${signal.count} dead letters`);
       case 'breaker':
@@ -103,6 +105,12 @@ export class LogLines {
     const repeated = this.#repeats.changed(topic, message);
     if (repeated === undefined) return;
     this.#log[level](repeated === 0 ? fields : { ...fields, repeatedBefore: repeated }, message);
+  }
+
+  /** One line for each way in which the data of a type does not fit. */
+  #dataWarning({ eventType, eventId, faults }: Of<'data_warning'>): void {
+    const said = `the data of ${eventType} does not fit its schema: ${faults.slice(0, 3).join('; ')}`;
+    this.#once('warn', `data ${eventType}`, said, { 'event.type': eventType, 'event.id': eventId });
   }
 
   #lateError({ plugin, how, message }: Of<'late_error'>): void {

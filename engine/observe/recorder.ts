@@ -34,6 +34,7 @@ export const reloadResults = ['changed', 'unchanged', 'rejected'] as const;
 export class PublishedSeries {
   readonly bySource: Map<string, { count: number }>;
   duplicates = 0;
+  warned = 0;
 
   constructor(sources: readonly string[]) {
     this.bySource = new Map([...sources, other].map((source) => [source, { count: 0 }]));
@@ -95,7 +96,7 @@ export class Recorder {
   }
 
   #planPublished(generation: Generation): ReadonlyMap<string, PublishedSeries> {
-    const perType = this.#sources.length + 2;
+    const perType = this.#sources.length + 3;
     const types = [...namedTypes(generation)].sort().filter(() => this.budget.take(perType));
     const fresh = (): PublishedSeries => new PublishedSeries(this.#sources);
     return new Map([...types, other].map((type) => [type, this.published.get(type) ?? fresh()]));
@@ -109,6 +110,9 @@ export class Recorder {
         return this.#publisher(signal.eventType).add(signal.source, signal.count);
       case 'duplicate_suppressed':
         this.#publisher(signal.eventType).duplicates++;
+        return;
+      case 'data_warning':
+        this.#publisher(signal.eventType).warned++;
         return;
       case 'retry_scheduled':
         this.series(signal.route).retries++;

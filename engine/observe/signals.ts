@@ -8,6 +8,13 @@ import type { Route } from '../core/route.ts';
 export type Signal =
   | { readonly kind: 'published'; readonly eventType: string; readonly source: string; readonly count: number }
   | { readonly kind: 'duplicate_suppressed'; readonly eventType: string }
+  /** Its data does not fit its schema, and the catalogue lets it in all the same (`onInvalid: warn`). `faults` name no values. */
+  | {
+      readonly kind: 'data_warning';
+      readonly eventType: string;
+      readonly eventId: string;
+      readonly faults: readonly string[];
+    }
   /** One per attempt that ran. `seconds` is the handler's time; `latency` is from publish to the attempt's end. */
   | {
       readonly kind: 'attempt';

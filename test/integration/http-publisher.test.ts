@@ -27,7 +27,7 @@ async function withPublisher(
   const eventTypes = () => room.deps.generation().eventTypes;
   const publisher =
     way === 'bus'
-      ? createPublisher({ bus: { publish } }, { ...limits, eventTypes })
+      ? createPublisher({ bus: { publish } }, { ...limits, eventTypes, observer: room.deps.observer })
       : createPublisher({ url: room.address }, limits);
   try {
     await run(publisher, room);
@@ -106,9 +106,14 @@ for (const way of ['bus', 'url'] as const) {
           { type: 'lenient', check: () => ['odd'], onInvalid: 'warn' },
         ],
       },
-      async (publisher) => {
+      async (publisher, room) => {
         await assert.rejects(publisher.publish({ type: 'strict', data: 1 }), word('invalid_data'));
-        assert.deepEqual((await publisher.publish({ type: 'lenient', data: 1 })).warnings, ['odd']);
+        const { id, warnings } = await publisher.publish({ type: 'lenient', data: 1 });
+        assert.deepEqual(warnings, ['odd']);
+        assert.deepEqual(
+          room.signals.filter(({ kind }) => kind === 'data_warning'),
+          [{ kind: 'data_warning', eventType: 'lenient', eventId: id, faults: ['odd'] }],
+        );
       },
     ));
 

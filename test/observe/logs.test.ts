@@ -52,6 +52,21 @@ test('a dead letter is one line that says which, where and why', () => {
   });
 });
 
+test('data that does not fit its schema is one line for each way in which it does not', () => {
+  const { tell, lines } = capture();
+  const warned = (eventId: string, fault: string) =>
+    ({ kind: 'data_warning', eventType: 'order.paid', eventId, faults: [fault] }) as const;
+  tell(warned('e-1', '/total: expected number, got string'), warned('e-2', '/total: expected number, got string'));
+  tell(warned('e-3', '/: expected the field id, got nothing'));
+  assert.deepEqual(
+    lines().map((line) => [line['level'], line['event.id'], line['msg']]),
+    [
+      ['warn', 'e-1', 'the data of order.paid does not fit its schema: /total: expected number, got string'],
+      ['warn', 'e-3', 'the data of order.paid does not fit its schema: /: expected the field id, got nothing'],
+    ],
+  );
+});
+
 test('each change of a circuit is one line, and an opening says why and until when', () => {
   const { tell, lines } = capture();
   tell(turned(receipt, 'closed', 'open'), turned(receipt, 'open', 'half_open'), turned(receipt, 'half_open', 'closed'));

@@ -157,6 +157,7 @@ test('every further signal moves its own counter', async () => {
   metrics.observer({ kind: 'retry_scheduled', ...retry });
   metrics.observer({ kind: 'published', eventType: 'order.paid', source: '/shop', count: 7 });
   metrics.observer({ kind: 'duplicate_suppressed', eventType: 'order.paid' });
+  metrics.observer({ kind: 'data_warning', eventType: 'order.paid', eventId: 'e', faults: ['/: expected x'] });
   metrics.observer({ kind: 'bus_error', errorKind: 'oom', message: 'full' });
   metrics.observer({ kind: 'bus_error', errorKind: 'never heard of', message: '?' });
   metrics.observer({ kind: 'durability', mode: 'fsync', level: 'best_effort', reason: 'appendfsync is everysec' });
@@ -175,6 +176,7 @@ test('every further signal moves its own counter', async () => {
   );
   assert.equal(sampleOf(page, 'eventflow_events_published_total', { event_type: 'order.paid', source: 'other' }), 7);
   assert.equal(sampleOf(page, 'eventflow_duplicates_suppressed_total', { event_type: 'order.paid' }), 1);
+  assert.equal(sampleOf(page, 'eventflow_data_warnings_total', { event_type: 'order.paid' }), 1);
   assert.equal(sampleOf(page, 'eventflow_bus_errors_total', { kind: 'oom' }), 1);
   assert.equal(sampleOf(page, 'eventflow_bus_errors_total', { kind: 'other' }), 1);
   assert.equal(sampleOf(page, 'eventflow_bus_durability', { mode: 'fsync' }), 0);

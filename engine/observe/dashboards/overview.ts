@@ -102,6 +102,9 @@ const events = (): Row => ({
     graph('eventflow_duplicates_suppressed_total', [
       { expr: rate('eventflow_duplicates_suppressed_total', ['event_type'], engines), legend: '{{event_type}}' },
     ]),
+    graph('eventflow_data_warnings_total', [
+      { expr: rate('eventflow_data_warnings_total', ['event_type'], engines), legend: '{{event_type}}' },
+    ]),
   ],
 });
 

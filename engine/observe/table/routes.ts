@@ -72,6 +72,16 @@ export const routeMetrics = [
     alerts: [],
   },
   {
+    name: 'eventflow_data_warnings_total',
+    type: 'counter',
+    help: 'Events whose data does not fit its schema and that were taken in all the same (onInvalid: warn).',
+    labels: ['event_type'],
+    unit: 'short',
+    scope: 'engine',
+    panel: 'Data that does not fit',
+    alerts: [],
+  },
+  {
     name: 'eventflow_unmatched_total',
     type: 'counter',
     help: 'Events that the route read from one of its streams and does not want.',
