@@ -1,7 +1,8 @@
 /** The contestant: a whole routing table on the Redis bus, with metrics, breaker and journal, and a handler that does nothing. */
 import type { Bus } from '../../engine/bus/bus.ts';
 import { openBus } from '../../engine/bus/open.ts';
-import type { Generation, Route } from '../../engine/core/route.ts';
+import { compileKey } from '../../engine/config/expressions.ts';
+import type { Generation, OrderingRule, Route } from '../../engine/core/route.ts';
 import { createMetrics } from '../../engine/observe/metrics.ts';
 import type { Observer } from '../../engine/observe/signals.ts';
 import type { EventEnvelope, Handler } from '../../engine/plugin.ts';
@@ -18,6 +19,8 @@ export interface EngineSetting {
   readonly deliveriesPerEvent: number;
   readonly metrics: boolean;
   readonly journal: boolean;
+  /** Ordered by so many keys [no ordering]. */
+  readonly keys?: number;
 }
 
 const oneRoute: EngineSetting = { routes: [['order.paid']], deliveriesPerEvent: 1, metrics: true, journal: true };
@@ -92,13 +95,24 @@ async function run({ url, n, setting, producer, latencies }: Run): Promise<Readi
   return reading;
 }
 
+/** The expression is evaluated as in a pipeline; what it gives is folded into so many keys. */
+function byKeys(count: number): OrderingRule {
+  const compiled = compileKey('event.id');
+  if (!compiled.ok) throw new Error(compiled.fault.message);
+  const { source, key } = compiled;
+  return { source, key: (event) => String(Number(key(event).slice(-11)) % count) };
+}
+
 async function prepare(
   bus: Bus,
   setting: EngineSetting,
   handler: Handler,
 ): Promise<{ start: () => void; stop: () => Promise<void> }> {
   const routes = setting.routes.map((on, at) =>
-    routeOf({ pipeline: 'bench', id: `r${at}`, on, breaker: breakerPolicy(), concurrency: 64, hash: `h${at}` }),
+    routeOf({
+      ...{ pipeline: 'bench', id: `r${at}`, on, breaker: breakerPolicy(), concurrency: 64, hash: `h${at}` },
+      ...(setting.keys === undefined ? {} : { ordering: byKeys(setting.keys) }),
+    }),
   );
   const generation = generationOf(routes);
   let gauges: RouteTable['gauges'] = () => [];

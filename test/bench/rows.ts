@@ -207,6 +207,26 @@ const extras: Group = {
   },
 };
 
+const ordering: Group = {
+  rows: ['16'],
+  async run(plan) {
+    const n = Math.round(plan.events * 0.3);
+    const { off, one, hundred, many } = await interleave(plan, {
+      off: engineDrained(n),
+      one: engineDrained(n, { keys: 1 }),
+      hundred: engineDrained(n, { keys: 100 }),
+      many: engineDrained(n, { keys: 10_000 }),
+    });
+    const by = (keys: string, bar: number, goal: number): Claim =>
+      least('16', `ordering by ${keys} ÷ the same route without`, bar, goal);
+    return [
+      compare(by('10,000 keys', 0.25, 0.5), 'perSecond', many, off),
+      compare(by('100 keys', 0.2, 0.4), 'perSecond', hundred, off),
+      compare(by('1 key (a trip to the bus for each)', 0.01, 0.03), 'perSecond', one, off),
+    ];
+  },
+};
+
 /** The drain is bound by Node's CPU, and that is steadier than the rate: what is compared differs by a few percent. */
 function cheaper(claim: Claim, ours: readonly Reading[], theirs: readonly Reading[]): Result {
   const { ours: other, theirs: mine, ...rest } = compare(claim, 'nodeUs', theirs, ours);
@@ -272,6 +292,7 @@ export const groups: readonly Group[] = [
   manyRoutes,
   latency,
   extras,
+  ordering,
   ingest,
   webhook,
   recovery,
