@@ -98,6 +98,9 @@ function openings(series: RouteSeries): number | undefined {
   }, 0);
 }
 
+const openKeys = (series: RouteSeries, view: View): number | undefined =>
+  series.hasBreaker ? (view.gauges.get(series.group)?.openKeys ?? 0) : undefined;
+
 function stateSamples(series: RouteSeries, view: View): Sample[] {
   if (!series.hasBreaker) return [];
   const current = view.gauges.get(series.group)?.breaker.kind;
@@ -174,7 +177,7 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
 
   eventflow_circuit_opened_total: perRoute(openings),
   eventflow_circuit_state: (view) => routes(view).flatMap((series) => stateSamples(series, view)),
-  eventflow_circuit_open_keys: perRoute((series, view) => view.gauges.get(series.group)?.openKeys ?? 0),
+  eventflow_circuit_open_keys: perRoute(openKeys),
   eventflow_circuit_transitions_total: (view) => routes(view).flatMap(transitionSamples),
   eventflow_held_deliveries: perRoute(heldDeliveries),
   eventflow_held_oldest_seconds: perRoute(heldSeconds),

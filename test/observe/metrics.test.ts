@@ -196,6 +196,22 @@ test('a circuit counts its changes, and every opening, also the one after a fail
   assert.deepEqual(['closed', 'open', 'half_open'].map(state), [0, 1, 0]);
 });
 
+test('limits and keys are counted per route, without a label for a key', async () => {
+  const metrics = start({ gauges: () => [gaugesOf(receipt, { openKeys: 3, limited: true })] });
+  metrics.setGeneration(generation([receipt]), 1, at);
+  const read = async (): Promise<number[]> => {
+    const page = await metrics.render();
+    return ['rate_limited_total', 'rate_limited', 'circuit_open_keys', 'unkeyed_total'].map((name) =>
+      sampleOf(page, `eventflow_${name}`, labels),
+    );
+  };
+  assert.deepEqual(await read(), [0, 1, 3, 0]);
+  metrics.observer({ kind: 'rate_limited', route: receipt, count: 2 });
+  metrics.observer({ kind: 'rate_limited', route: receipt, count: 1 });
+  metrics.observer({ kind: 'unkeyed', route: receipt, of: 'rateLimit', reason: 'no subject' });
+  assert.deepEqual(await read(), [3, 1, 3, 1]);
+});
+
 test('a route without a breaker has no series of a circuit', async () => {
   const metrics = start();
   metrics.setGeneration(generation([route('orders.receipt', { breaker: undefined })]), 1, at);

@@ -26,6 +26,7 @@ export function pipelineAlerts(pipeline: Pipeline): readonly AlertRule[] {
 function consumption(scope: Scope): readonly AlertRule[] {
   const lag = level('eventflow_consumer_lag', perRoute, scope);
   const held = `${highest('eventflow_held_deliveries', perRoute, scope)} > 0`;
+  const limited = `${highest('eventflow_rate_limited', perRoute, scope)} > 0`;
   const attempts = increase('eventflow_attempts_total', perRoute, scope);
   const unmatched = increase('eventflow_unmatched_total', perRoute, scope);
   return [
@@ -40,7 +41,7 @@ function consumption(scope: Scope): readonly AlertRule[] {
     },
     {
       alert: 'EventFlowNothingMoves',
-      expr: `${lag} > 0 and ${attempts} + ${unmatched} == 0 unless ${held}`,
+      expr: `${lag} > 0 and ${attempts} + ${unmatched} == 0 unless ${held} unless ${limited}`,
       pendingFor: minutes(10),
       keepFiringFor: minutes(5),
       severity: 'critical',

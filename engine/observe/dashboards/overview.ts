@@ -148,6 +148,8 @@ const trouble = (): Row => ({
     levelByRoute('eventflow_held_deliveries'),
     ageByRoute('eventflow_held_oldest_seconds'),
     rateByRoute('eventflow_circuit_opened_total'),
+    ageByRoute('eventflow_circuit_open_keys'),
+    rateByRoute('eventflow_rate_limited_total'),
     rateByRoute('eventflow_reclaimed_total'),
     rateByRoute('eventflow_fenced_total'),
     rateByRoute('eventflow_misbehaved_total'),

@@ -1,5 +1,6 @@
 /** One pipeline: what its routes have in common, then a row per route with thresholds from its configuration. */
 import { createHash } from 'node:crypto';
+import { isKeyed } from '../../core/breaker.ts';
 import type { Pipeline, Route } from '../../core/route.ts';
 import { duration, highest, is, level, quantile, rate, type Scope, within } from '../promql.ts';
 import { badFrom, type Dashboard, graph, type Panel, type Row, worseFrom } from './panel.ts';
@@ -73,6 +74,7 @@ function routeRow(route: Route): Row {
     panels: [
       ...flow(route, scope),
       ...waiting(route, scope),
+      ...(route.rateLimit === undefined ? [] : [limited(route.rateLimit, scope)]),
       ...(route.breaker === undefined ? [] : circuit(route.breaker, scope)),
     ],
   };
@@ -131,6 +133,18 @@ function waiting(route: Route, scope: Scope): Panel[] {
   ];
 }
 
+const limited = ({ limit, per, key }: NonNullable<Route['rateLimit']>, scope: Scope): Panel =>
+  graph(
+    'eventflow_rate_limited_total',
+    [
+      { expr: rate('eventflow_rate_limited_total', [], scope), legend: 'waits' },
+      { expr: rate('eventflow_attempts_total', [], scope), legend: 'attempts' },
+    ],
+    {
+      description: `At most ${limit} attempts start in ${duration(per)}, over all engines${key === undefined ? '' : `, for each ${key.source}`}. What waits is ${key === undefined ? 'in the consumer lag' : 'postponed'}.`,
+    },
+  );
+
 function circuit(policy: NonNullable<Route['breaker']>, scope: Scope): Panel[] {
   const { rule } = policy;
   const opens =
@@ -143,6 +157,13 @@ function circuit(policy: NonNullable<Route['breaker']>, scope: Scope): Panel[] {
       ...timeline,
       description: `Opens after ${opens}, for ${duration(policy.openFor)} at first and at most ${duration(policy.maxOpenFor)}.`,
     },
+    ...(isKeyed(policy)
+      ? [
+          graph('eventflow_circuit_open_keys', [
+            { expr: highest('eventflow_circuit_open_keys', [], scope), legend: 'not closed' },
+          ]),
+        ]
+      : []),
     graph('eventflow_circuit_transitions_total', [
       {
         expr: rate('eventflow_circuit_transitions_total', ['from', 'to'], scope),

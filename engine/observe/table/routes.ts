@@ -239,7 +239,7 @@ export const routeMetrics = [
     labels: perRoute,
     unit: 'bool',
     scope: 'engine',
-    alerts: [],
+    alerts: ['EventFlowNothingMoves'],
   },
 
   // ── retries ────────────────────────────────────────────────────────────────────────────────────────────────────
