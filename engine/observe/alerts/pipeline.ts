@@ -46,7 +46,7 @@ function consumption(scope: Scope): readonly AlertRule[] {
       keepFiringFor: minutes(5),
       severity: 'critical',
       summary: 'Events wait and nothing is attempted.',
-      description: `{{ $value }} events wait for ${thisRoute}, whose circuit is not open, and no attempt was made in 10 minutes.`,
+      description: `{{ $value }} events wait for ${thisRoute}, whose circuit is not open and whose rate limit has permits, and no attempt was made in 10 minutes.`,
     },
     {
       alert: 'EventFlowLagGrowing',

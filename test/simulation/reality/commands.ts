@@ -171,7 +171,6 @@ const settle = (n: number, kind: Kind): Command =>
     same(`settle ${kind}`, results, await consumer.real.settle([itemOf(kind, real, eventId)], undefined));
   });
 
-const promote = (which: number): Command =>
 const ask = (which: number, what: 'hold' | 'give back' | 'elsewhere'): Command =>
   command(`${what} by ${which % 3}`, async (game) => {
     const { group, name, real } = at(game.consumers, which);
