@@ -16,6 +16,12 @@ export interface EngineOptions {
   readonly readSettings?: () => Promise<Settings | undefined>;
   /** Reload when a pipeline, or a file that one refers to, changes [true]. */
   readonly watch?: boolean;
+  /** Look for changes every so many ms instead of being told by the system: for network file systems. */
+  readonly watchPollMs?: number;
+  /** Where the last good pipelines are kept [nowhere]. */
+  readonly stateFolder?: string;
+  /** When the pipelines are refused at the start, begin with the last good ones [false: the start fails]. */
+  readonly lastGood?: boolean;
   readonly allowEmpty?: boolean;
   /** Also run on a store that may drop what it was given [false]. */
   readonly allowUnsafeStore?: boolean;

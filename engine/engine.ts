@@ -8,21 +8,22 @@ import type { Bus } from './bus/bus.ts';
 import { openBus } from './bus/open.ts';
 import { busOptions } from './bus-options.ts';
 import { formatDiagnostic, type LoadResult, loadGeneration, watchFiles } from './config/index.ts';
+import { ConfigError } from './config-error.ts';
 import { matchAny } from './core/match.ts';
 import type { Generation, Route } from './core/route.ts';
 import type { EngineOptions } from './engine-options.ts';
-import { EventFlowError } from './errors.ts';
 import { startAdmin } from './http/admin.ts';
 import type { HttpDeps, Listening } from './http/deps.ts';
 import { healthOf } from './http/health.ts';
 import { startIngest } from './http/ingest.ts';
 import { Door } from './ingest/door.ts';
+import { type Fallback, LastGood } from './last-good.ts';
 import { createLog, type EngineLog } from './observe/logs.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { redact } from './observe/redact.ts';
 import { type Observer, observeAll } from './observe/signals.ts';
 import { localOperations } from './operations/local.ts';
-import type { ReloadReport } from './operations/operations.ts';
+import type { ReloadReason, ReloadReport } from './operations/operations.ts';
 import { guardProcess } from './own-process.ts';
 import { Planning } from './planning.ts';
 import type { Handler } from './plugin.ts';
@@ -38,6 +39,7 @@ import { version } from './version.ts';
 import { sharedCell } from './watchdog.ts';
 import { RouteTable } from './worker/route-table.ts';
 
+export { ConfigError } from './config-error.ts';
 export type { EngineOptions } from './engine-options.ts';
 
 export interface Engine {
@@ -47,19 +49,12 @@ export interface Engine {
   readonly publisher: Publisher;
   readonly log: Logger;
   generation(): { readonly number: number; readonly generation: Generation };
-  reload(): Promise<ReloadReport>;
+  /** `why` is for people [`request`]. */
+  reload(why?: ReloadReason): Promise<ReloadReport>;
+  /** Back to a generation that is kept [the one before]; the files count again when they change, or at a reload. */
+  rollback(number?: number): Promise<ReloadReport>;
   /** Resolves when everything has ended. `graceMs`: how long what runs may go on [`delivery.drain`]. Twice is fine. */
   stop(graceMs?: number): Promise<void>;
-}
-
-/** The pipelines or settings are wrong at start: EF6001. `problems` has every printed diagnostic. */
-export class ConfigError extends EventFlowError {
-  readonly problems: readonly string[];
-  constructor(problems: readonly string[]) {
-    super('EF6001', problems.join('\n\n'));
-    this.name = 'ConfigError';
-    this.problems = problems;
-  }
 }
 
 const trimPause = 5_000;
@@ -93,6 +88,7 @@ class RunningEngine implements Engine {
   #publisher: BusPublisher | undefined;
   #table: RouteTable | undefined;
   #reloader: Reloader | undefined;
+  #lastGood: LastGood;
   #watcher: ReturnType<typeof watchFiles> | undefined;
   #trimmer: NodeJS.Timeout | undefined;
   #ingest: Listening | undefined;
@@ -123,6 +119,7 @@ class RunningEngine implements Engine {
       ...(options.observer === undefined ? [] : [options.observer]),
     ]);
     this.#egress = createEgress(settings.http.egress);
+    this.#lastGood = new LastGood(options, this.#log.log);
   }
 
   get bus(): Bus {
@@ -146,14 +143,19 @@ class RunningEngine implements Engine {
     return { number: reloader.number, generation: reloader.generation };
   }
 
-  reload(): Promise<ReloadReport> {
-    return started(this.#reloader).reload();
+  reload(why?: ReloadReason): Promise<ReloadReport> {
+    return started(this.#reloader).reload(why);
+  }
+
+  rollback(number?: number): Promise<ReloadReport> {
+    return started(this.#reloader).rollback(number);
   }
 
   async start(): Promise<void> {
     // What is wrong with the files is said before anything is opened: a broken start leaves no trace.
     const first = await this.#load();
-    if (!first.ok) throw new ConfigError(printDiagnostics(first));
+    const fallback = first.ok ? undefined : await this.#lastGood.fallBack(this.#plugins.next, printDiagnostics(first));
+    if (fallback !== undefined) this.#secrets = fallback.secrets;
     this.#bus = await this.#openBus();
     this.#store = new StoreWatch(this.#bus, this.#observer);
     const { durability } = await this.#store.begin(this.#options.allowUnsafeStore ?? false);
@@ -173,7 +175,7 @@ class RunningEngine implements Engine {
     );
     this.#busAnswers(undefined);
     this.#guard();
-    await this.#startRoutes();
+    await this.#startRoutes(fallback);
     await this.#listen();
     this.#watch(first.files);
     this.#trimmer = setInterval(() => void this.#trim(), trimPause).unref();
@@ -205,6 +207,7 @@ class RunningEngine implements Engine {
     await this.#ingest?.close(Math.min(graceMs, 5_000));
     await this.#publisher?.close();
     await this.#table?.stop(graceMs);
+    await this.#lastGood.settled();
     await this.#admin?.close(500);
     this.#metrics.close();
     await this.#egress.close();
@@ -227,7 +230,7 @@ class RunningEngine implements Engine {
     });
   }
 
-  async #startRoutes(): Promise<void> {
+  async #startRoutes(fallback: Fallback | undefined): Promise<void> {
     const { settings } = this.#options;
     this.#table = new RouteTable({
       bus: this.bus,
@@ -249,9 +252,12 @@ class RunningEngine implements Engine {
       allowEmpty: this.#options.allowEmpty ?? false,
       onSwap: (generation, number) => this.#swapped(generation, number),
       onFiles: (files) => this.#watcher?.update(files),
+      onGood: (loaded) => this.#lastGood.keep(loaded),
     });
-    const report = await this.#reloader.reload();
-    if (report.result === 'rejected') throw new ConfigError(report.problems);
+    const report = await (fallback === undefined
+      ? this.#reloader.reload('start')
+      : this.#reloader.startWith(fallback.generation, fallback.pinned, fallback.problems));
+    if (this.#reloader.number === 0) throw new ConfigError(report.problems);
   }
 
   #guard(): void {
@@ -329,11 +335,12 @@ class RunningEngine implements Engine {
         healthOf(this.bus, {
           ready: this.#ready,
           generation: this.generation().number,
+          config: started(this.#reloader).status,
           hazards: this.#store?.state?.hazards ?? [],
           refusal: this.#door?.refusal()?.message,
           leaked: this.#table?.gauges().filter(({ leaked }) => leaked > 0) ?? [],
         }),
-      reload: () => this.reload(),
+      config: started(this.#reloader),
       plan: (posted) => planning.plan(posted),
       version,
       ingestAddress: () => this.#ingest?.address,
@@ -352,7 +359,15 @@ class RunningEngine implements Engine {
   #watch(files: readonly string[]): void {
     if (this.#options.watch === false) return;
     const { settings, cwd } = this.#options;
-    this.#watcher = watchFiles({ paths: settings.pipelines, cwd, files, onChange: () => void this.reload() });
+    const { watchPollMs: pollMs } = this.#options;
+    const poll = pollMs === undefined ? {} : { pollMs };
+    this.#watcher = watchFiles({
+      ...poll,
+      paths: settings.pipelines,
+      cwd,
+      files,
+      onChange: () => void this.reload('files'),
+    });
   }
 
   /** Looks at the store, trims, and learns by it whether the bus answers. */

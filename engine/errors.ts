@@ -191,10 +191,6 @@ export const catalogue = {
     help: 'Nothing of this call was stored. Usually the disk is full or was mounted read-only; the call can be made again.',
   },
   EF5024: { title: 'the bus is closed', help: 'The engine is stopping: open the bus again before you use it.' },
-  EF5026: {
-    title: 'the group is in use',
-    help: 'Only a group whose route is in no engine can be purged. Take the route out of the files and reload every engine first.',
-  },
   EF6001: {
     title: 'the configuration does not allow a start',
     help: 'Nothing runs. Every problem is listed with its place; `eventflow validate` shows the same without starting.',
@@ -214,6 +210,10 @@ export const catalogue = {
   EF6023: {
     title: 'the address cannot be listened on',
     help: 'Most often another process, perhaps another engine, listens there already. Stop it, or give this engine other addresses: `http.listen` and `http.adminListen` in the settings, or `EVENTFLOW_HTTP_LISTEN` and `EVENTFLOW_HTTP_ADMIN_LISTEN`. Port 0 picks a free one and prints it.',
+  },
+  EF6030: {
+    title: 'the group is in use',
+    help: 'Only a group whose route is in no engine can be purged. Take the route out of the files and reload every engine first.',
   },
 } as const satisfies Record<string, CatalogueEntry>;
 

@@ -11,10 +11,11 @@
  */
 import type { LoadResult } from './config/index.ts';
 import { formatDiagnostic } from './config/index.ts';
-import { diffGenerations } from './core/diff.ts';
+import { diffGenerations, type GenerationDiff } from './core/diff.ts';
 import type { Generation, Route } from './core/route.ts';
+import { fieldsOf, Generations } from './generations.ts';
 import type { Observer, Signal } from './observe/signals.ts';
-import type { ReloadReport } from './operations/operations.ts';
+import type { ConfigStatus, GenerationInfo, ReloadReason, ReloadReport, RouteFields } from './operations/operations.ts';
 import type { RouteTable } from './worker/route-table.ts';
 
 export interface ReloaderDeps {
@@ -26,6 +27,8 @@ export interface ReloaderDeps {
   readonly allowEmpty: boolean;
   /** Called inside the swap, before the new workers read. */
   readonly onSwap: (generation: Generation, number: number) => void;
+  /** Called after a load whose generation is in force. */
+  readonly onGood?: (loaded: Extract<LoadResult, { ok: true }>) => void;
   /** Called after every load, also a failed one: what to watch from now on. */
   readonly onFiles: (files: readonly string[]) => void;
 }
@@ -39,11 +42,22 @@ const groups = (routes: readonly Route[]): string[] => routes.map((route) => rou
 const nothing = { started: [], changed: [], renamed: [], stopped: [] } as const;
 const emptyGeneration: Generation = { hash: '', pipelines: [], routes: new Map(), eventTypes: new Map() };
 
+const changesOf = (diff: GenerationDiff): ReloadReport['changes'] => ({
+  started: groups(diff.start),
+  changed: groups(diff.change.map(({ after }) => after)),
+  renamed: diff.rename.map(({ before, after }) => ({ from: before.group, to: after.group })),
+  stopped: groups(diff.stop),
+});
+
 export class Reloader {
   #deps: ReloaderDeps;
   #current = emptyGeneration;
   #number = 0;
   #chain: Promise<unknown> = Promise.resolve();
+  #kept = new Generations();
+  /** Why something else runs than the files say. */
+  #pinned: string | undefined;
+  #last: ConfigStatus['last'] = { result: 'unchanged', why: 'start', at: 0, problems: [] };
 
   constructor(deps: ReloaderDeps) {
     this.#deps = deps;
@@ -57,18 +71,69 @@ export class Reloader {
     return this.#number;
   }
 
+  get status(): ConfigStatus {
+    return { generation: this.#number, hash: this.#current.hash, pinned: this.#pinned, last: this.#last };
+  }
+
+  /** Newest first. */
+  generations(): readonly GenerationInfo[] {
+    return this.#kept.list();
+  }
+
   /** Reloads run one after another. Never rejects: what went wrong is in the report. */
-  reload(): Promise<ReloadReport> {
-    const done = this.#chain.then(() => this.#reload());
+  reload(why: ReloadReason = 'request'): Promise<ReloadReport> {
+    return this.#next(() => this.#reload(why));
+  }
+
+  /**
+   * Goes back to a generation that is kept [the one before], without touching the files: they count again when they
+   * change, or at the next `reload`. Never rejects, like `reload`.
+   */
+  rollback(number?: number): Promise<ReloadReport> {
+    return this.#next(() => this.#rollback(number));
+  }
+
+  /** Starts with a generation that the files do not make, since they have `problems`. Never rejects, like `reload`. */
+  startWith(generation: Generation, pinned: string, problems: readonly string[]): Promise<ReloadReport> {
+    return this.#next(async () => {
+      const report = await this.#take(generation, 'last-good', pinned);
+      // The files are refused all the same, and everybody shall hear of it.
+      return report.result === 'rejected' ? report : this.#report('rejected', 'last-good', nothing, problems);
+    });
+  }
+
+  #next(work: () => Promise<ReloadReport>): Promise<ReloadReport> {
+    const done = this.#chain.then(work);
     this.#chain = done;
     return done;
   }
 
-  async #reload(): Promise<ReloadReport> {
+  async #reload(why: ReloadReason): Promise<ReloadReport> {
     const loaded = await this.#load();
-    if (!loaded.ok) return this.#report('rejected', nothing, loaded.problems);
-    const { generation } = loaded;
-    if (this.#number > 0 && generation.hash === this.#current.hash) return this.#report('unchanged', nothing, []);
+    if (!loaded.ok) return this.#report('rejected', why, nothing, loaded.problems);
+    const report = await this.#take(loaded.generation, why, undefined);
+    if (report.result !== 'rejected') this.#deps.onGood?.(loaded);
+    return report;
+  }
+
+  async #rollback(number: number | undefined): Promise<ReloadReport> {
+    const found = this.#kept.find(number);
+    if (found !== undefined) {
+      const pinned = `rolled back to generation ${found.number}: the files count again when they change, or at a reload`;
+      return await this.#take(found.generation, 'rollback', pinned);
+    }
+    const kept = this.#kept.list().map((one) => one.number);
+    const expected = number === undefined ? 'a generation before this one' : `a generation that is kept`;
+    const got = `${number === undefined ? 'none' : number}; kept are ${kept.join(', ')}`;
+    return { ...this.#shown('rejected', nothing, [`expected ${expected}, got ${got}`]) };
+  }
+
+  /** Puts a generation in force. What fails changes nothing. */
+  async #take(generation: Generation, why: ReloadReason, pinned: string | undefined): Promise<ReloadReport> {
+    if (this.#number > 0 && generation.hash === this.#current.hash) {
+      this.#pinned = pinned;
+      return this.#report('unchanged', why, nothing, []);
+    }
     const diff = diffGenerations(this.#current, generation);
     try {
       const commit = await this.#deps.table.prepare(
@@ -78,17 +143,18 @@ export class Reloader {
           stop: [...groups(diff.stop), ...diff.rename.map((pair) => pair.before.group)],
         },
         generation,
+        this.#number + 1,
       );
       this.#swap(generation, commit);
     } catch (error) {
-      return this.#report('rejected', nothing, [(error as Error).message]);
+      return this.#report('rejected', why, nothing, [(error as Error).message]);
     }
-    const changed = groups(diff.change.map((pair) => pair.after));
-    const renamed = diff.rename.map(({ before, after }) => ({ from: before.group, to: after.group }));
-    return this.#report('changed', { started: groups(diff.start), changed, renamed, stopped: groups(diff.stop) }, []);
+    this.#pinned = pinned;
+    this.#kept.add(this.#number, generation, Date.now(), why, changesOf(diff), fieldsOf(diff));
+    return this.#report('changed', why, changesOf(diff), [], fieldsOf(diff));
   }
 
-  async #load(): Promise<{ ok: true; generation: Generation } | { ok: false; problems: string[] }> {
+  async #load(): Promise<(LoadResult & { ok: true }) | { ok: false; problems: string[] }> {
     try {
       const result = await this.#deps.load();
       this.#deps.onFiles(result.files);
@@ -102,7 +168,7 @@ export class Reloader {
           ],
         };
       }
-      return { ok: true, generation };
+      return result;
     } catch (error) {
       return { ok: false, problems: [(error as Error).message] };
     }
@@ -117,9 +183,27 @@ export class Reloader {
     this.#deps.observer({ kind: 'swapped', seconds: (performance.now() - began) / 1_000 });
   }
 
-  #report(result: ReloadReport['result'], changes: ReloadReport['changes'], problems: readonly string[]): ReloadReport {
-    const report: ReloadReport = { result, generation: this.#number, hash: this.#current.hash, problems, changes };
-    this.#deps.observer({ kind: 'reloaded', ...report } satisfies Signal);
+  #shown(
+    result: ReloadReport['result'],
+    changes: ReloadReport['changes'],
+    problems: readonly string[],
+    fields: readonly RouteFields[] = [],
+  ): ReloadReport {
+    const pinned = this.#pinned;
+    return { result, generation: this.#number, hash: this.#current.hash, problems, changes, fields, pinned };
+  }
+
+  #report(
+    result: ReloadReport['result'],
+    why: ReloadReason,
+    changes: ReloadReport['changes'],
+    problems: readonly string[],
+    fields: readonly RouteFields[] = [],
+  ): ReloadReport {
+    const report = this.#shown(result, changes, problems, fields);
+    this.#last = { result, why, at: Date.now(), problems };
+    const { fields: _, ...told } = report;
+    this.#deps.observer({ kind: 'reloaded', ...told, why } satisfies Signal);
     return report;
   }
 }

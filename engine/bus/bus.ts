@@ -399,7 +399,7 @@ export interface Bus {
    */
   openRemoved(group: string): Promise<Group | undefined>;
   /**
-   * Removes a group with everything that rests in it, for good. Undefined: no such group. Rejects with `EF5026` while a
+   * Removes a group with everything that rests in it, for good. Undefined: no such group. Rejects with `EF6030` while a
    * live engine has its route.
    */
   purge(group: string): Promise<Purged | undefined>;

@@ -1,5 +1,7 @@
 /** The flags that several commands share, and how variables and texts become their values. */
+
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseDuration } from '../core/duration.ts';
 
 /** A flag with a value, and the variable that stands in for it. */
 export const valued = (flags: string, variable: string, description: string): Option =>
@@ -44,6 +46,15 @@ export const wholeNumber =
     }
     return value;
   };
+
+/** `500ms`, `2s`, `5m`: ms. */
+export function duration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined || ms === 0) {
+    throw new InvalidArgumentError(`Expected a duration such as 2s, got ${JSON.stringify(text)}.`);
+  }
+  return ms;
+}
 
 /** `20`, `20/s` or `0.5/s`: events per second. */
 export function perSecond(text: string): number {

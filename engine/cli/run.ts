@@ -1,11 +1,15 @@
 /** `eventflow run`: the engine, until a signal ends it. */
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Engine } from '../engine.ts';
 import { exit, Failure } from './exit.ts';
-import { busOption, pipelinesOption, type SettingsFlags, switched, withSettings } from './options.ts';
+import { busOption, duration, pipelinesOption, type SettingsFlags, switched, valued, withSettings } from './options.ts';
 
 interface RunFlags extends SettingsFlags {
   readonly watch: boolean;
+  readonly watchPoll?: number;
+  readonly state: string;
+  readonly lastGood?: boolean;
   readonly allowEmpty?: boolean;
   readonly allowUnsafeStore?: boolean;
 }
@@ -30,7 +34,7 @@ function untilSignalled(starting: Promise<Engine>, failing: Promise<unknown>): P
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.on(signal, () => void stop(signal).then(resolve, reject));
     void failing.then((error) => endAfter(error, starting)).then(reject, reject);
-    process.on('SIGHUP', () => void starting.then((engine) => engine.reload(), reject));
+    process.on('SIGHUP', () => void starting.then((engine) => engine.reload('signal'), reject));
     starting.catch(reject);
   });
 }
@@ -66,6 +70,9 @@ async function run(flags: RunFlags): Promise<void> {
     env: process.env,
     readSettings: () => readSettings(flags).catch(() => undefined),
     watch: flags.watch,
+    ...(flags.watchPoll === undefined ? {} : { watchPollMs: flags.watchPoll }),
+    stateFolder: resolve(flags.state),
+    lastGood: flags.lastGood ?? false,
     allowEmpty: flags.allowEmpty ?? false,
     allowUnsafeStore: flags.allowUnsafeStore ?? false,
     ownProcess: { onFailure: failure.resolve },
@@ -86,6 +93,27 @@ export function define(program: Command): void {
     .addOption(pipelinesOption())
     .addOption(switched('--watch', 'EVENTFLOW_WATCH', 'reload when a file changes').default(true))
     .option('--no-watch', 'reload on SIGHUP and on request only')
+    .addOption(
+      valued(
+        '--watch-poll <duration>',
+        'EVENTFLOW_WATCH_POLL',
+        'look for changes this often instead of being told by the system, as on network file systems: 2s',
+      ).argParser(duration),
+    )
+    .addOption(
+      switched(
+        '--last-good',
+        'EVENTFLOW_LAST_GOOD',
+        'when the pipelines are refused at the start, begin with the last good ones',
+      ),
+    )
+    .addOption(
+      valued(
+        '--state <folder>',
+        'EVENTFLOW_STATE',
+        'where the last good pipelines are kept, without their secrets',
+      ).default('.eventflow'),
+    )
     .addOption(switched('--allow-empty', 'EVENTFLOW_ALLOW_EMPTY', 'also run without any route'))
     .addOption(
       switched(

@@ -49,6 +49,13 @@ const adminOf = (owner: Owner): string => {
   );
 };
 
+/** The engine that the flags mean: the one they name, the one that owns the bus, or the one where the settings listen. */
+export async function adminAddress(flags: TargetFlags): Promise<string> {
+  if (flags.admin !== undefined) return flags.admin;
+  const settings = await readSettings(flags);
+  return (await owningEngine(settings))?.admin ?? `http://${settings.http.adminListen}`;
+}
+
 /** Runs `work` on the operations of what the flags name, and closes what was opened for it. */
 export async function withOperations<T>(flags: TargetFlags, work: (operations: Operations) => Promise<T>): Promise<T> {
   if (flags.admin !== undefined) return work(remoteOperations(flags.admin));

@@ -19,6 +19,7 @@ export const refusals = {
   not_found: { status: 404, code: 'EF4006' },
   method_not_allowed: { status: 405, code: 'EF4007' },
   request_timeout: { status: 408, code: 'EF4008' },
+  in_use: { status: 409, code: 'EF6030' },
   idempotency_mismatch: { status: 409, code: 'EF4009' },
   too_large: { status: 413, code: 'EF4010' },
   unsupported_media_type: { status: 415, code: 'EF4011' },

@@ -2,7 +2,7 @@
 import { parseTime } from '../core/attributes.ts';
 import { type DeadReason, deadReasons } from '../core/delivery.ts';
 import { IngestFault } from '../core/ingest-fault.ts';
-import type { DeadLetterFilter, RedriveRequest } from '../operations/operations.ts';
+import type { DeadLetterFilter, PurgeRequest, RedriveRequest } from '../operations/operations.ts';
 import type { PostedFile } from '../operations/plan.ts';
 
 const reasons: ReadonlySet<string> = new Set(deadReasons);
@@ -102,6 +102,25 @@ export function readPlan(body: Buffer | undefined): readonly PostedFile[] | unde
   const posted = files.map((file: unknown, at) => readPosted(file, at));
   if (new Set(posted.map(({ path }) => path)).size < posted.length) wrong('files', 'each path once', 'one twice');
   return posted;
+}
+
+/** `{ generation }`, or nothing at all: the one before. */
+export function readRollback(body: Buffer | undefined): number | undefined {
+  if (body === undefined || body.length === 0) return undefined;
+  const { generation } = readObject(body);
+  if (generation === undefined) return undefined;
+  const isNumber = typeof generation === 'number' && Number.isInteger(generation) && generation >= 1;
+  return isNumber ? generation : wrong('generation', 'the number of a generation', generation);
+}
+
+/** `{ group, by, reason }`: what is thrown away is thrown away by somebody, for a reason. */
+export function readPurge(body: Buffer | undefined): PurgeRequest {
+  const fields = readObject(body);
+  const [group, by, reason] = ['group', 'by', 'reason'].map((name) => textIn(fields, name));
+  if (group === undefined) wrong('group', 'the name of a group', group);
+  if (by === undefined) wrong('by', 'the name of a person', by);
+  if (reason === undefined) wrong('reason', 'why nobody needs it', reason);
+  return { group, by, reason };
 }
 
 function timeIn(query: Fields, name: string, fallback: number): number {

@@ -2,7 +2,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { IngestFault } from '../core/ingest-fault.ts';
 import type { Generation } from '../core/route.ts';
-import { readFilter, readPlan, readRange, readRedrive } from './admin-query.ts';
+import { EventFlowError } from '../errors.ts';
+import { readFilter, readPlan, readPurge, readRange, readRedrive, readRollback } from './admin-query.ts';
 import type { HttpDeps } from './deps.ts';
 
 type Answer = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> | unknown;
@@ -45,6 +46,11 @@ function healthRoutes(deps: HttpDeps): Routes {
   };
 }
 
+function inUse(error: unknown): never {
+  if (error instanceof EventFlowError && error.code === 'EF6030') throw new IngestFault('in_use', error.message);
+  throw error;
+}
+
 function operationRoutes({ operations }: HttpDeps): Routes {
   return {
     'GET /admin/dead-letters': (request) => operations.deadLetters(readFilter(queryOf(request), 100, 10_000)),
@@ -55,17 +61,25 @@ function operationRoutes({ operations }: HttpDeps): Routes {
     'GET /admin/events/:id': (request) => operations.timeline(paramOf(request, 'id')),
     'GET /admin/circuits': () => operations.circuits(),
     'GET /admin/routes': () => operations.routes(),
+    'POST /admin/routes/purge': async (request) => {
+      const wanted = readPurge(request.body as Buffer | undefined);
+      return found(await operations.purge(wanted).catch(inUse), 'the name of a group');
+    },
     'GET /admin/verify': () => operations.verify(),
   };
 }
 
 function engineRoutes(deps: HttpDeps): Routes {
   return {
-    'POST /admin/reload': () => deps.reload(),
+    'POST /admin/reload': () => deps.config.reload(),
+    'POST /admin/rollback': (request) => deps.config.rollback(readRollback(request.body as Buffer | undefined)),
+    'GET /admin/generations': () => ({ status: deps.config.status, generations: deps.config.generations() }),
     'POST /admin/plan': (request) => deps.plan(readPlan(request.body as Buffer | undefined)),
     'GET /admin/generation': () => {
       const generation = deps.generation();
-      return { generation: deps.generationNumber(), hash: generation.hash, pipelines: describe(generation) };
+      const { pinned, last } = deps.config.status;
+      const pipelines = describe(generation);
+      return { generation: deps.generationNumber(), hash: generation.hash, pinned, last, pipelines };
     },
     'GET /v1/analytics': async () => ({ names: await deps.bus.tallyNames() }),
     'GET /v1/analytics/:name': async (request) => {
@@ -95,8 +109,15 @@ const reads = [
   '/admin/routes',
   '/admin/verify',
   '/admin/generation',
+  '/admin/generations',
 ];
-const writes = ['/admin/dead-letters/redrive', '/admin/reload', '/admin/plan'];
+const writes = [
+  '/admin/dead-letters/redrive',
+  '/admin/reload',
+  '/admin/rollback',
+  '/admin/routes/purge',
+  '/admin/plan',
+];
 
 /** Paths without parameters and the methods that they take, for the answer to a wrong method. */
 export const adminPaths: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([

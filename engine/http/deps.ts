@@ -3,7 +3,7 @@ import type { Bus, PublishResult } from '../bus/bus.ts';
 import type { Prepared } from '../core/prepare.ts';
 import type { Generation } from '../core/route.ts';
 import type { Observer } from '../observe/signals.ts';
-import type { Operations, ReloadReport } from '../operations/operations.ts';
+import type { ConfigStatus, GenerationInfo, Operations, ReloadReport } from '../operations/operations.ts';
 import type { PlanAnswer, PostedFile } from '../operations/plan.ts';
 
 export interface HealthCheck {
@@ -18,6 +18,16 @@ export interface Health {
   readonly checks: readonly HealthCheck[];
 }
 
+/** What runs, what ran, and what decides about it. */
+export interface ConfigControl {
+  readonly status: ConfigStatus;
+  /** Newest first. */
+  generations(): readonly GenerationInfo[];
+  reload(): Promise<ReloadReport>;
+  /** To one that is kept [the one before]. */
+  rollback(number?: number): Promise<ReloadReport>;
+}
+
 export interface HttpDeps {
   readonly bus: Bus;
   /** `createPublisher({ bus })`. Rejects with `IngestFault` when the store did not take the events. */
@@ -30,7 +40,7 @@ export interface HttpDeps {
   readonly operations: Operations;
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
   health(): Promise<Health> | Health;
-  reload(): Promise<ReloadReport>;
+  readonly config: ConfigControl;
   /** What a reload would do: of the engine's own files, or of these. */
   plan(posted?: readonly PostedFile[]): Promise<PlanAnswer>;
   readonly version: string;

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../bus/bus.ts';
 import type { RouteGauges } from '../observe/signals.ts';
+import type { ConfigStatus } from '../operations/operations.ts';
 import type { Health } from './deps.ts';
 
 /** How long a health check waits for the bus: a probe is itself given a second or two, a call of the bus far more. */
@@ -15,13 +16,15 @@ export interface EngineState {
   readonly hazards: readonly string[];
   /** Why new events are refused; undefined while they are welcome. */
   readonly refusal: string | undefined;
+  /** How the engine stands to its files. */
+  readonly config: ConfigStatus;
   /** Routes with handlers that were given up and still run. */
   readonly leaked: readonly RouteGauges[];
 }
 
 /** Never rejects. */
 export async function healthOf(bus: Bus, state: EngineState): Promise<Health> {
-  const { ready, generation, hazards, refusal, leaked } = state;
+  const { ready, generation, hazards, refusal, leaked, config } = state;
   const [answer, durability] = await Promise.all([
     soon(
       bus.ping().then(
@@ -36,6 +39,11 @@ export async function healthOf(bus: Bus, state: EngineState): Promise<Health> {
     ready: ready && reach === undefined,
     checks: [
       { name: 'engine', ok: ready, detail: ready ? `generation ${generation}` : 'starting or stopping' },
+      {
+        name: 'config',
+        ok: config.last.result !== 'rejected' && config.pinned === undefined,
+        detail: configText(config),
+      },
       { name: 'bus', ok: reach === undefined, detail: reach ?? bus.label },
       {
         name: 'durability',
@@ -47,6 +55,13 @@ export async function healthOf(bus: Bus, state: EngineState): Promise<Health> {
       { name: 'handlers', ok: leaked.length === 0, detail: leakText(leaked) },
     ],
   };
+}
+
+function configText({ generation, pinned, last }: ConfigStatus): string {
+  const refused =
+    last.result === 'rejected' ? [`the files are refused: ${last.problems.join('; ').slice(0, 1_000)}`] : [];
+  const parts = [...refused, ...(pinned === undefined ? [] : [pinned])];
+  return parts.join('; ') || `generation ${generation}`;
 }
 
 const leakText = (leaked: readonly RouteGauges[]): string =>

@@ -82,6 +82,8 @@ export class LogLines {
           { route: signal.group, count: signal.count },
           `${signal.count} deliveries found no route any more and were dead-lettered as route_removed; redrive them when ${signal.group} is back`,
         );
+      case 'purged':
+        return this.#log.warn(signal, `${signal.by} purged ${signal.group}: ${signal.reason}`);
       case 'detached': // Numbers for the metrics.
       case 'swapped': // A number for the metrics; the reload itself is told.
         return;
@@ -166,18 +168,20 @@ export class LogLines {
     else this.#log.info(fields, 'dead letters have room again: the route goes on');
   }
 
-  #reloaded({ result, generation, hash, problems, changes }: Of<'reloaded'>): void {
+  #reloaded({ result, generation, hash, problems, changes, pinned, why }: Of<'reloaded'>): void {
     if (result === 'rejected') {
       const message =
         generation === 0
           ? 'the first load was rejected: nothing runs'
-          : `reload rejected, generation ${generation} goes on`;
+          : `reload rejected, generation ${generation} goes on${pinned === undefined ? '' : `, ${pinned}`}`;
       if (this.#repeats.changed('reload', problems.join('\n')) !== undefined) this.#log.error({ problems }, message);
       return;
     }
     this.#repeats.forget('reload');
     const message = result === 'changed' ? `generation ${generation} runs` : 'reload changed nothing';
-    this.#log.info({ generation, hash, ...changes }, message);
+    const fields = { generation, hash, why, ...changes };
+    if (pinned === undefined) this.#log.info(fields, message);
+    else this.#log.warn(fields, `${message}, ${pinned}`);
   }
 
   #busUp({ up, label, error }: Of<'bus_up'>): void {

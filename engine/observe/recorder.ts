@@ -179,6 +179,7 @@ export class Recorder {
       case 'route_started':
       case 'route_stopped':
       case 'group_renamed':
+      case 'purged':
       case 'previous_unknown':
         return;
     }

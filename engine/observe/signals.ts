@@ -91,6 +91,8 @@ export type Signal =
       readonly generation: number;
       /** Something else runs than the files say: why. */
       readonly pinned?: string | undefined;
+      /** What asked for it [nothing is said]. */
+      readonly why?: string;
       readonly hash: string;
       /** Printed diagnostics, when rejected. */
       readonly problems: readonly string[];
@@ -107,6 +109,18 @@ export type Signal =
   | { readonly kind: 'previous_unknown'; readonly group: string; readonly previous: string }
   /** Deliveries whose route was removed were dead-lettered. */
   | { readonly kind: 'route_removed'; readonly group: string; readonly count: number }
+  /** Somebody threw away a group with everything that rested in it. */
+  | {
+      readonly kind: 'purged';
+      readonly group: string;
+      readonly by: string;
+      readonly reason: string;
+      readonly waiting: number;
+      readonly pending: number;
+      readonly retrying: number;
+      readonly due: number;
+      readonly dead: number;
+    }
   /** Groups that no engine has a route for, and what waits in them beside dead letters. */
   | { readonly kind: 'detached'; readonly groups: number; readonly entries: number }
   /** A reload's one step that holds the event loop: how long it took. */
@@ -155,8 +169,8 @@ export interface RouteGauges {
   readonly held: boolean;
   /** Where the route has one for each key: the worst of them. */
   readonly breaker: BreakerState;
-}
   /** Keys whose breaker is not closed. */
   readonly openKeys: number;
   /** True while the route stands still because its rate limit has no permits. */
   readonly limited: boolean;
+}

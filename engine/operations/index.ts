@@ -2,4 +2,4 @@ export { localOperations } from './local.ts';
 export type * from './operations.ts';
 export type * from './plan.ts';
 export { type Live, planReload } from './plan-reload.ts';
-export { remoteOperations, remotePlan, remoteReload } from './remote.ts';
+export { remoteGenerations, remoteOperations, remotePlan, remoteReload, remoteRollback } from './remote.ts';

@@ -122,6 +122,13 @@ export function localOperations(bus: Bus, observer?: Observer): Operations {
     timeline: (eventId) => timelineOf(bus, eventId),
     circuits: async () => (await bus.breakers.list()).map(({ key, state }) => circuitOf(key, state)),
     routes: () => routesOf(bus),
+    purge: async (request) => {
+      const purged = await bus.purge(request.group);
+      if (purged === undefined) return undefined;
+      const report = { ...request, ...purged };
+      observer?.({ kind: 'purged', ...report });
+      return report;
+    },
     verify: async () => {
       const routes = await routesOf(bus);
       return verificationOf(routes.map(({ group, stats }) => balanceOf(group, stats)));

@@ -81,6 +81,12 @@ export interface RouteStatus {
   readonly group: string;
   /** Where its state rests: the same for all of its names. */
   readonly storage: string;
+  /** What it was called before, the latest first. */
+  readonly former: readonly string[];
+  /** Live engines that have the route; none: it is detached. */
+  readonly engines: readonly string[];
+  /** Since when its route is known to be removed, ms since the epoch. */
+  readonly removedAt: number | undefined;
   readonly patterns: readonly string[];
   readonly streams: readonly string[];
   readonly activatedAt: number;
@@ -117,6 +123,22 @@ export interface Verification {
   readonly total: Omit<GroupBalance, 'group'>;
 }
 
+export interface PurgeRequest {
+  readonly group: string;
+  /** Who throws it away, and why. */
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** What was thrown away. */
+export interface PurgeReport extends PurgeRequest {
+  readonly waiting: number;
+  readonly pending: number;
+  readonly retrying: number;
+  readonly due: number;
+  readonly dead: number;
+}
+
 /** Rejects with `EF5xxx` when the bus, and with `EF6021` when the engine cannot be reached. */
 export interface Operations {
   deadLetters(filter: DeadLetterFilter): Promise<readonly DeadLetter[]>;
@@ -126,6 +148,8 @@ export interface Operations {
   circuits(): Promise<readonly Circuit[]>;
   routes(): Promise<readonly RouteStatus[]>;
   verify(): Promise<Verification>;
+  /** Undefined: no such group. Rejects with `EF6030` while an engine has its route. */
+  purge(request: PurgeRequest): Promise<PurgeReport | undefined>;
 }
 
 /** What asked for it. `files`: the watcher saw a change. `last-good`: a start on broken files. */
@@ -167,6 +191,12 @@ export interface GenerationInfo {
   readonly changes: ReloadReport['changes'];
   readonly fields: readonly RouteFields[];
   readonly running: boolean;
+}
+
+/** What an engine keeps, newest first, and what it runs. */
+export interface GenerationList {
+  readonly status: ConfigStatus;
+  readonly generations: readonly GenerationInfo[];
 }
 
 /** How an engine stands to its files. */

@@ -1,7 +1,7 @@
 /** Operations on a running engine, through its admin listener. */
 import { request } from 'undici';
 import { EventFlowError } from '../errors.ts';
-import type { DeadLetterFilter, Operations, ReloadReport } from './operations.ts';
+import type { DeadLetterFilter, GenerationList, Operations, ReloadReport } from './operations.ts';
 import type { PlanAnswer, PostedFile } from './plan.ts';
 
 const timeoutMs = 30_000;
@@ -45,10 +45,13 @@ function parse(text: string, at: string): unknown {
 
 /** Throws `EF6022` for an answer that is no success. */
 async function ask<T>(base: string, what: Call): Promise<T> {
-  const { status, text } = await call(base, what);
-  const value = parse(text, what.path) as T & { detail?: unknown };
+  return read<T>(await call(base, what), `${what.method} ${what.path}`);
+}
+
+function read<T>({ status, text }: Answer, what: string): T {
+  const value = parse(text, what) as T & { detail?: unknown };
   if (status >= 200 && status < 300) return value;
-  throw new EventFlowError('EF6022', `${what.method} ${what.path}: status ${status}: ${String(value.detail ?? text)}`);
+  throw new EventFlowError('EF6022', `${what}: status ${status}: ${String(value.detail ?? text)}`);
 }
 
 function queryOf(filter: DeadLetterFilter): string {
@@ -71,6 +74,10 @@ export function remoteOperations(adminUrl: string): Operations {
     timeline: (eventId) => get(`/admin/events/${encodeURIComponent(eventId)}`),
     circuits: () => get('/admin/circuits'),
     routes: () => get('/admin/routes'),
+    purge: async (body) => {
+      const answer = await call(adminUrl, { method: 'POST', path: '/admin/routes/purge', body });
+      return answer.status === 404 ? undefined : read(answer, 'POST /admin/routes/purge');
+    },
     verify: () => get('/admin/verify'),
   };
 }
@@ -82,3 +89,11 @@ export const remotePlan = (adminUrl: string, files?: readonly PostedFile[]): Pro
 /** Asks a running engine to reload. Rejects with `EF6021` or `EF6022`. */
 export const remoteReload = (adminUrl: string): Promise<ReloadReport> =>
   ask(adminUrl, { method: 'POST', path: '/admin/reload' });
+
+/** Asks a running engine to go back to a generation that it keeps [the one before]. Rejects with `EF6021` or `EF6022`. */
+export const remoteRollback = (adminUrl: string, generation?: number): Promise<ReloadReport> =>
+  ask(adminUrl, { method: 'POST', path: '/admin/rollback', body: generation === undefined ? {} : { generation } });
+
+/** The generations that a running engine keeps, newest first. Rejects with `EF6021` or `EF6022`. */
+export const remoteGenerations = (adminUrl: string): Promise<GenerationList> =>
+  ask(adminUrl, { method: 'GET', path: '/admin/generations' });

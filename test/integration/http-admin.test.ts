@@ -5,7 +5,14 @@ import { encodeLine } from '../../engine/core/journal.ts';
 import { EventFlowError } from '../../engine/errors.ts';
 import { startAdmin } from '../../engine/http/admin.ts';
 import type { HttpDeps, Listening } from '../../engine/http/deps.ts';
-import { localOperations, type Operations, remoteOperations, remoteReload } from '../../engine/operations/index.ts';
+import {
+  localOperations,
+  type Operations,
+  remoteGenerations,
+  remoteOperations,
+  remoteReload,
+  remoteRollback,
+} from '../../engine/operations/index.ts';
 import { openRoom, type Room, sendRaw } from './http-room.ts';
 
 let room: Room;
@@ -188,8 +195,26 @@ test('the conservation law holds, and its numbers are the same here and from afa
 });
 
 test('the generation is shown without the options of handlers, and a reload is done on request', async () => {
-  assert.deepEqual(await getJson('/admin/generation'), { generation: 3, hash: 'h1', pipelines: [] });
+  const last = { result: 'changed', why: 'start', at: 1, problems: [] };
+  assert.deepEqual(await getJson('/admin/generation'), { generation: 3, hash: 'h1', last, pipelines: [] });
   assert.equal((await remoteReload(admin.address)).result, 'unchanged');
+});
+
+test('generations are listed and gone back to, and a wrong number is a bad request', async () => {
+  const { generations, status } = await remoteGenerations(admin.address);
+  assert.deepEqual([generations.map(({ number }) => number), status.generation], [[3], 3]);
+  assert.equal((await remoteRollback(admin.address, 2)).result, 'changed');
+  assert.equal((await remoteRollback(admin.address)).result, 'rejected');
+  await assert.rejects(
+    remoteRollback(admin.address, 0.5),
+    /status 400: generation: expected the number of a generation/,
+  );
+});
+
+test('a purge names who and why, and a group that is not there is not found', async () => {
+  const operations = remoteOperations(admin.address);
+  await assert.rejects(operations.purge({ group: 'p.r', by: '', reason: 'x' }), /status 400: by: expected a string/);
+  assert.equal(await operations.purge({ group: 'no.such', by: 'ada', reason: 'x' }), undefined);
 });
 
 test('counters are summed over a range of time', async () => {

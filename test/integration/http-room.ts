@@ -8,6 +8,7 @@ import { decodeEvent } from '../../engine/event.ts';
 import type { HttpDeps } from '../../engine/http/deps.ts';
 import { type IngestOptions, startIngest } from '../../engine/http/ingest.ts';
 import type { Signal } from '../../engine/observe/signals.ts';
+import type { ReloadReport } from '../../engine/operations/index.ts';
 import { localOperations } from '../../engine/operations/index.ts';
 import { createPublisher } from '../../engine/publisher.ts';
 
@@ -128,6 +129,21 @@ export async function openRoom(options: RoomOptions = {}): Promise<Room> {
   };
 }
 
+function configOf(): HttpDeps['config'] {
+  const changes = { started: [], changed: [], renamed: [], stopped: [] };
+  const report: ReloadReport = { result: 'unchanged', generation: 3, hash: 'h1', problems: [], changes };
+  const info = { number: 3, hash: 'h1', at: 1, why: 'start', changes, fields: [], running: true } as const;
+  return {
+    status: {
+      ...{ generation: 3, hash: 'h1', pinned: undefined },
+      last: { result: 'changed', why: 'start', at: 1, problems: [] },
+    },
+    generations: () => [info],
+    reload: async () => report,
+    rollback: async (number) => ({ ...report, result: number === 2 ? 'changed' : 'rejected' }),
+  };
+}
+
 function depsOn(bus: Bus, signals: Signal[], options: RoomOptions): HttpDeps {
   const target = { publish: options.publish ?? bus.publish.bind(bus) };
   const generation = generationWith(options.rules ?? []);
@@ -140,13 +156,7 @@ function depsOn(bus: Bus, signals: Signal[], options: RoomOptions): HttpDeps {
     operations: localOperations(bus, (signal) => signals.push(signal)),
     metrics: { contentType: 'text/plain; version=0.0.4', render: async () => 'eventflow_bus_up 1\n' },
     health: () => ({ ready: true, checks: [{ name: 'bus', ok: true }] }),
-    reload: async () => ({
-      result: 'unchanged',
-      generation: 3,
-      hash: 'h1',
-      problems: [],
-      changes: { started: [], changed: [], renamed: [], stopped: [] },
-    }),
+    config: configOf(),
     plan: async () => ({ version: 1, ok: false, problems: ['EF2001'] }),
     version: '1.2.3',
     observer: (signal) => signals.push(signal),

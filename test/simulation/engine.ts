@@ -62,6 +62,8 @@ export class SimulatedEngine {
         sources: new Map(),
         warnings: [],
         secrets: [],
+        shownFiles: [],
+        eventSchemas: new Map(),
       }),
       table: this.#table,
       observer,

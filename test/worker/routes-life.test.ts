@@ -114,7 +114,14 @@ class Stage {
     await this.bus.publish(
       ids.map((id) => ({
         ...{ type: 'order.paid', dedupeKey: id, fingerprint: id, eventId: id },
-        event: storeEnvelope({ specversion: '1.0', id, source: '/test', type: 'order.paid', data: {} }),
+        event: storeEnvelope({
+          specversion: '1.0',
+          id,
+          source: '/test',
+          type: 'order.paid',
+          time: '2026-01-01T00:00:00Z',
+          data: {},
+        }),
       })),
     );
   }

@@ -40,7 +40,7 @@ export interface PurgeDeps {
   readonly claims: Claims;
 }
 
-/** Undefined: no such group. Rejects with EF5026 while a live engine has it. Repeating it after a fault finishes the job. */
+/** Undefined: no such group. Rejects with EF6030 while a live engine has it. Repeating it after a fault finishes the job. */
 export async function purge(
   { commands, keys, registry, claims }: PurgeDeps,
   group: string,
@@ -51,7 +51,7 @@ export async function purge(
   const users = (await claims.users()).get(storage) ?? [];
   if (users.length > 0) {
     const message = `expected a group that no engine has a route for, got ${group}, which ${users.join(', ')} has`;
-    throw new EventFlowError('EF5026', message);
+    throw new EventFlowError('EF6030', message);
   }
   const streams = await registry.joined(storage);
   const { lag, pending, retrying, due, dead } = await readStats(commands, keys, storage, streams);

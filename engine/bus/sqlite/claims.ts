@@ -66,14 +66,14 @@ export class Claims {
     });
   }
 
-  /** Undefined: no such group. Rejects with EF5026 while the engine has it. */
+  /** Undefined: no such group. Rejects with EF6030 while the engine has it. */
   async purge(name: string): Promise<Purged | undefined> {
     const group = this.group(name);
     if (group === undefined) return undefined;
     const users = this.usersOf(group);
     if (users.length > 0) {
       const message = `expected a group that no engine has a route for, got ${name}, which ${users.join(', ')} has`;
-      throw new EventFlowError('EF5026', message);
+      throw new EventFlowError('EF6030', message);
     }
     return await this.#commits.run('durable', (transaction) => this.#remove(group, transaction));
   }
