@@ -96,7 +96,7 @@ function optionFailures(happened: Happened, expect: Expect, path: Path): Mismatc
         : [{ path: at, message: `expected the options of ${value.length} events, got those of ${none.length}` }];
     }
     if (seen.length === 0)
-      return [{ path: at, message: `expected the handler to be run, ${whyIdle(happened, route)}` }];
+      return [{ path: at, message: `expected the handler to be run, it was not (${whyIdle(happened, route)})` }];
     return seen.flatMap((options) => compare(value, options, at));
   });
 }
@@ -107,7 +107,7 @@ function whyIdle({ events, timeline }: Happened, route: Route): string {
   const said = verdicts.map(({ event, verdict: { word, why } }) =>
     word === 'matched' ? `${event.id}: ${fateOf(route, event.id, timeline)}` : `${event.id}: ${word} (${why})`,
   );
-  return `it was not: ${list(said)}`;
+  return list(said);
 }
 
 /** `times` against when something happened; `what` names the things. */
@@ -205,7 +205,7 @@ function settledFailures(
       const at = [...path, index];
       const taken = events.filter((event) => verdictOf(route, event, timeline).word === 'matched');
       if (taken.length === 0)
-        return [{ path: at, message: `expected events to be ${status}, ${whyIdle(happened, route)}` }];
+        return [{ path: at, message: `expected events to be ${status}, got none (${whyIdle(happened, route)})` }];
       const others = taken.filter(({ id }) => fateOf(route, id, timeline) !== status);
       const shown = list(others.map(({ id }) => `${id}: ${fateOf(route, id, timeline)}`));
       return others.length === 0 ? [] : [{ path: at, message: `expected every event to be ${status}, got ${shown}` }];
@@ -225,7 +225,7 @@ function waitingFailures(happened: Happened, expect: Expect, path: Path): Mismat
   return perRoute(happened, expect.waiting, path, (route, expected, at) => {
     const got = waitingIn(route, happened.events, happened.timeline);
     if (got.length === expected) return [];
-    return [{ path: at, message: `expected ${expected} deliveries that wait, got ${got.length} (${list(got)})` }];
+    return [{ path: at, message: `expected ${expected} to wait, got ${got.length} (${list(got)})` }];
   });
 }
 

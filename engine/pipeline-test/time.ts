@@ -12,13 +12,21 @@ import type { Timer, Timers } from '../core/timers.ts';
 interface Item {
   at: number;
   readonly order: number;
-  /** It was set for longer than anybody polls, so somebody means this moment. */
+  /** Somebody means this moment: it was set for longer than anybody polls, or because something happened. */
   readonly named: boolean;
   act: (() => void) | undefined;
 }
 
-/** Longer than any poll pauses, ms: the reads of the bus wait for 2 s, the loops of a route for up to 1.1 s. */
+/** When nothing has moved for so long, ms, nothing follows from what happened before: reads wait for 2 s, most loops for 1. */
 const lull = 2_500;
+/** Longer than any poll pauses, ms. */
+const longestPoll = 10_000;
+
+/**
+ * What moves without anything coming of it for so long, ms, goes round in circles, such as a dead letter that does not fit
+ * and is tried again each second.
+ */
+const patience = 60_000;
 
 /** What ended a run: nothing is left, its time is over, or more happened than can be right. */
 export type Ending = 'settled' | 'time' | 'endless';
@@ -38,12 +46,14 @@ export class VirtualTime {
   #heap: Item[] = [];
   #order = 0;
   #movedAt: number;
+  #toldAt: number;
 
   /** `start`: ms since the epoch. */
   constructor(start: number) {
     this.#start = start;
     this.#now = start;
     this.#movedAt = start;
+    this.#toldAt = start;
   }
 
   /** ms from the start. */
@@ -54,13 +64,15 @@ export class VirtualTime {
   /** ms since the epoch. */
   readonly clock = (): number => this.#now;
 
-  /** Says that something happened, so that what follows from it is not leapt over. */
-  moved(): void {
+  /** Says that something came of it, so that what follows is not leapt over. */
+  told(): void {
     this.#movedAt = this.#now;
+    this.#toldAt = this.#now;
   }
 
   after(ms: number, act: () => void): Timer {
-    const item = { at: this.#now + Math.max(0, Math.ceil(ms)), order: this.#order, named: ms > lull, act };
+    const named = ms > longestPoll || (ms > lull && !this.#isStill());
+    const item = { at: this.#now + Math.max(0, Math.ceil(ms)), order: this.#order, named, act };
     this.#order += 1;
     this.#push(item);
     return item;
@@ -85,7 +97,7 @@ export class VirtualTime {
     ...this.timers,
     clock: this.clock,
     soon: (act) => {
-      this.moved();
+      this.#movedAt = this.#now;
       this.after(0, act);
     },
   };
@@ -115,10 +127,15 @@ export class VirtualTime {
     return 'endless';
   }
 
-  /** Nothing has moved for a while, and nothing does now. */
+  /** Nothing has moved for a while. */
+  #isStill(): boolean {
+    return this.#now - this.#movedAt > lull || this.#now - this.#toldAt > patience;
+  }
+
+  /** And nothing does now. */
   #isQuiet(): boolean {
     const next = this.#peek();
-    return this.#now - this.#movedAt > lull && (next === undefined || next.at > this.#now);
+    return this.#isStill() && (next === undefined || next.at > this.#now);
   }
 
   /** False: nothing happens up to `end`. */

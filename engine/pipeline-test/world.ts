@@ -53,7 +53,7 @@ const day = 86_400_000;
 const longest = 400 * day;
 /** Nobody dies here, so no lease has to run out. */
 const leaseMs = 4_000 * day;
-const maxSteps = 5_000_000;
+const maxSteps = 2_000_000;
 const promoteBatch = 500;
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -118,7 +118,7 @@ class World {
   }
 
   #tell(what: WithoutTime<Happening>): void {
-    this.#time.moved();
+    this.#time.told();
     this.#happenings.push({ ...what, at: this.#time.elapsed } as Happening);
   }
 
@@ -189,8 +189,10 @@ class World {
       timers: this.#time.timers,
       render: compileOptions(route.options, schema, createTemplates()),
       answer: answers,
-      onStart: (event, attempt, options) =>
-        this.#tell({ kind: 'started', route: route.group, event, attempt, options }),
+      onStart: (event, attempt, options) => {
+        this.#tell({ kind: 'started', route: route.group, event, attempt, options });
+        this.#nameIn(route.timeout);
+      },
     });
   }
 
@@ -238,6 +240,11 @@ class World {
     }
   }
 
+  /** Whoever waits for this moment may look now and then only, or share a timer with others: it must not be leapt over. */
+  #nameIn(ms: number): void {
+    this.#time.after(ms, () => undefined);
+  }
+
   /** A route looks once a second for what is due. Here it is looked for when it is: no time hangs on chance. */
   #comeBack(group: Group, delayMs: number): void {
     this.#time.after(delayMs, () => void group.promote(promoteBatch));
@@ -260,8 +267,7 @@ class World {
         return this.#tell({ kind: 'ended', route: route.group, event: eventId, attempt, outcome, fault });
       }
       case 'breaker':
-        // A route that waits for nothing but this looks once a second: the moment has to be named.
-        if (signal.until !== undefined) this.#time.after(signal.until - this.#time.clock(), () => undefined);
+        if (signal.until !== undefined) this.#nameIn(signal.until - this.#time.clock());
         return this.#tell({
           kind: 'breaker',
           route: signal.route.group,
