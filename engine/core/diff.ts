@@ -92,12 +92,13 @@ const elsewhere: ReadonlySet<string> = new Set([
 
 /** A route as the file could have said it, all defaults written out; options in clear. */
 function fieldsOf(route: Route): Fields {
-  const { options, breaker, when, rateLimit, contents = {} } = route;
+  const { options, breaker, when, rateLimit, ordering, contents = {} } = route;
   const hashes = Object.entries(contents).map(([option, hash]) => [`content of ${option}`, hash.slice(0, 12)]);
   return {
     ...Object.fromEntries(Object.entries(route).filter(([name]) => !elsewhere.has(name))),
     ...(when === undefined ? {} : { when: when.source }),
     ...(rateLimit === undefined ? {} : { rateLimit: { ...rateLimit, key: rateLimit.key?.source } }),
+    ...(ordering === undefined ? {} : { ordering: { key: ordering.source } }),
     with: options,
     circuitBreaker: breaker === undefined ? false : breakerFields(breaker),
     ...Object.fromEntries(hashes),

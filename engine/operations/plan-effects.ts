@@ -73,6 +73,12 @@ function stopped({ live }: Planned, after: Route | undefined): string[] {
 }
 
 /** Of each field that was changed and means something to deliveries under way. */
+function orderingEffect(before: Route, after: Route): string {
+  if (after.ordering === undefined) return 'what stood in line runs in no order, some of it up to 5m later';
+  const lines = 'what waits or retries is put in line by the new key before anything new is read';
+  return before.ordering === undefined ? `one engine at a time reads the route; ${lines}` : lines;
+}
+
 function fieldEffects({ fields, live }: Planned, before: Route, after: Route): string[] {
   const touched = (name: string): boolean =>
     fields.some(({ path }) => path === name || path.startsWith(`${name}.`) || path.startsWith(`${name}[`));
@@ -93,6 +99,7 @@ function fieldEffects({ fields, live }: Planned, before: Route, after: Route): s
           `streams that only ${come.join(', ')} takes are joined ${after.startFrom === 'new' ? 'at their end' : 'from their beginning'}`,
         ]
       : []),
+    ...(touched('ordering') ? [orderingEffect(before, after)] : []),
     ...(touched('when') ? ['what waits or retries is asked the new condition'] : []),
     ...(fewer
       ? [`what has made ${maxAttempts} attempts or more ends as a dead letter (exhausted) when it fails again`]

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type LoadResult, loadGeneration } from '../../engine/config/index.ts';
+import { changedFields } from '../../engine/core/diff.ts';
 import type { StreamRule } from '../../engine/core/match.ts';
 import { catalog, env, fixtures } from './support.ts';
 
@@ -84,4 +85,5 @@ test('a route has its key compiled, and its hash follows the expression', async 
   assert.equal(one.ordering?.source, 'event.subject');
   assert.equal(one.ordering.key({ ...event, subject: 'a' }), 'a');
   assert.throws(() => one.ordering?.key(event), /expected event\.subject, got nothing/);
+  assert.deepEqual(changedFields(one, other), [{ path: 'ordering.key', before: 'event.subject', after: 'event.type' }]);
 });
