@@ -193,6 +193,14 @@ export const configErrors = {
     title: 'fields of set that lie inside of each other',
     help: '`set` adds each of its fields by itself, in no order. Where `customer` is set, put what `customer.tier` should be into its expression.',
   },
+  EF2033: {
+    title: '** inside of a segment',
+    help: '`**` stands for any number of segments only where it is one itself: `order.**`, `**.paid`, `order.**.paid`. Inside of a segment it is a `*`: `order**` takes `orders` and not `order.paid`.',
+  },
+  EF2034: {
+    title: 'a pattern that another one includes',
+    help: 'An event is delivered to a route once, however many of its patterns fit. A pattern that takes nothing more than another one of the same route says nothing; often one of the two is misspelt.',
+  },
   EF2040: {
     title: 'previousId names a route that is still there',
     help: 'A route takes over the position, retries and dead letters of the route that it was before, so that one has to be gone. Once every engine has made the rename, `previousId` can go, and then the old id is free for a new route, which starts with nothing.',

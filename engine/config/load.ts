@@ -14,6 +14,7 @@ import { expandPaths } from './files.ts';
 import { compileGeneration, compilePipeline, type PlannedFile } from './generation.ts';
 import * as names from './names.ts';
 import { checkOrderedStreams, checkOrderingKeys } from './ordering.ts';
+import { checkPatterns } from './patterns.ts';
 import { atValue, type OpenFile, openPipeline } from './pipeline-file.ts';
 import { resolvePolicies } from './policies.ts';
 import { checkReach } from './reach.ts';
@@ -127,6 +128,7 @@ const checkFile = (file: OpenFile, catalog: PluginCatalog, reading: Reading): Di
   ...checkOptionFiles(file, reading),
   ...checkTemplates(file),
   ...checkReach(file),
+  ...checkPatterns(file),
 ];
 
 /** What several files can only do wrong together. */

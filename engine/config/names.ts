@@ -4,8 +4,9 @@ import { findHandler, fullName, type PluginCatalog } from '../plugins/manifest.t
 import { type Misplaced, shown } from './check.ts';
 import { readPipelineSchema } from './compose.ts';
 import type { Diagnostic, PathStep } from './diagnostic.ts';
+import { patternsLike } from './patterns.ts';
 import { atKey, atValue, type OpenFile } from './pipeline-file.ts';
-import { suggestion } from './suggest.ts';
+import { nearest, suggestion } from './suggest.ts';
 import { nodeAt } from './tree.ts';
 
 export const fieldsAt = (file: OpenFile, path: readonly PathStep[]): string[] => {
@@ -147,6 +148,8 @@ const warning = { severity: 'warning' } as const;
 
 /** How many segments of patterns and types are held against each other, at most; beyond it nobody is warned. */
 const mostComparisons = 5_000_000;
+/** As many types are looked through for what a pattern may have meant. */
+const mostTypes = 1_000;
 
 const segmentsIn = (pattern: string): number => pattern.split('.').length;
 
@@ -173,7 +176,9 @@ export function checkEventTypes(files: readonly OpenFile[]): Diagnostic[] {
     const pattern = textAt(file, path);
     if (pattern === undefined || isDeclared(pattern)) return [];
     const what = pattern.includes('*') ? 'a pattern that some declared event type fits' : 'a declared event type';
-    const help = helpFor(file, path, catalogue, 'declared types');
+    const like = pattern.includes('*') ? patternsLike(pattern, catalogue.slice(0, mostTypes)) : [];
+    const words = nearest(pattern, like) === undefined ? catalogue : like;
+    const help = helpFor(file, path, words, 'declared types');
     const message = `expected ${what}, got ${shown(nodeAt(file.tree, path))}`;
     return [atValue(file, path, 'EF2015', message, { ...warning, ...help })];
   };

@@ -20,7 +20,7 @@ export function checkOrderingKeys(file: OpenFile): Diagnostic[] {
 }
 
 /** Whether every type that fits `pattern` fits `rule`. No where it is not plain to see. */
-function covers(rule: readonly string[], pattern: readonly string[]): boolean {
+export function covers(rule: readonly string[], pattern: readonly string[]): boolean {
   const [first, ...rest] = rule;
   const [mine, ...others] = pattern;
   if (first === undefined) return mine === undefined;
