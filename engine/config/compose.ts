@@ -6,8 +6,16 @@ import type { JsonSchema } from './validator.ts';
 type Schema = { [key: string]: unknown };
 
 // Beside the sources the schemas are two folders up; the package carries a copy at the same distance from `dist/config`.
-const readOwn = (name: string): Schema =>
-  JSON.parse(readFileSync(new URL(`../../schemas/${name}.schema.json`, import.meta.url), 'utf8')) as Schema;
+const readOnce = new Map<string, Schema>();
+
+function readOwn(name: string): Schema {
+  const known = readOnce.get(name);
+  if (known !== undefined) return known;
+  const file = new URL(`../../schemas/${name}.schema.json`, import.meta.url);
+  const schema = JSON.parse(readFileSync(file, 'utf8')) as Schema;
+  readOnce.set(name, schema);
+  return schema;
+}
 
 export const readPipelineSchema = (): JsonSchema => readOwn('pipeline');
 export const readSettingsSchema = (): JsonSchema => readOwn('settings');

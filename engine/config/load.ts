@@ -23,7 +23,7 @@ import { checkRenames } from './renames.ts';
 import { checkExpressions } from './route-expressions.ts';
 import { createSource } from './source.ts';
 import { checkTemplates } from './templates.ts';
-import { type JsonSchema, validatorFor } from './validator.ts';
+import { type JsonSchema, type Validate, validatorFor } from './validator.ts';
 
 export interface LoadRequest {
   /** Files, folders and globs; relative to `cwd`. */
@@ -89,13 +89,22 @@ async function eachFile<File, Found>(
   return all;
 }
 
+const validators = new WeakMap<PluginCatalog, Validate>();
+
+/** Composing the schema and finding its validator takes longer than a file does. */
+function validatorOf(catalog: PluginCatalog): Validate {
+  const validate = validators.get(catalog) ?? validatorFor(composeOptions(catalog));
+  validators.set(catalog, validate);
+  return validate;
+}
+
 async function openAll(
   paths: readonly string[],
   texts: readonly PipelineText[],
   catalog: PluginCatalog,
   reading: Reading,
 ): Promise<Opened> {
-  const validate = validatorFor(composeOptions(catalog));
+  const validate = validatorOf(catalog);
   const misplaced = names.misplacedField(catalog);
   const documents = [
     ...paths.map((path) => () => readDocument(path, reading)),

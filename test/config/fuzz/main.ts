@@ -1,0 +1,75 @@
+/**
+ * `npm run fuzz -- [--files 50000] [--seed 1]`: mutated pipeline files, one after the other. Each must become a generation or
+ * diagnostics with places inside of the file, in bounded time. Exits 1 at the first that does not, with its seed and text.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { fileOf, fuzzOne, prepare, type Verdict } from './fuzz.ts';
+
+interface Slice {
+  readonly first: number;
+  readonly files: number;
+  readonly folder: string;
+}
+
+type Told = { readonly seed: number; readonly verdict: Verdict } | { readonly seed: number; readonly fault: string };
+
+/** No file may keep the reader for longer, whatever the machine has to do besides. */
+const patienceMs = 60_000;
+
+async function work({ first, files, folder }: Slice): Promise<void> {
+  for (let seed = first; seed < first + files; seed++) {
+    try {
+      parentPort?.postMessage({ seed, verdict: await fuzzOne(seed, folder) } satisfies Told);
+    } catch (error) {
+      parentPort?.postMessage({ seed, fault: (error as Error).stack ?? String(error) } satisfies Told);
+      return;
+    }
+  }
+}
+
+function fail(seed: number, why: string): never {
+  console.error(`✖ seed ${seed}: ${why}\n--- the file\n${fileOf(seed).toString('utf8').slice(0, 4_000)}`);
+  process.exit(1);
+}
+
+async function watch(slice: Slice): Promise<void> {
+  const counts = { generation: 0, diagnostics: 0 };
+  const slowest = { seed: slice.first, ms: 0 };
+  let next = slice.first;
+  const thread = new Worker(new URL(import.meta.url), { workerData: slice });
+  let timer = setTimeout(() => fail(next, `no answer within ${patienceMs} ms`), patienceMs);
+  thread.on('message', (told: Told) => {
+    clearTimeout(timer);
+    if ('fault' in told) fail(told.seed, told.fault);
+    counts[told.verdict.kind]++;
+    if (told.verdict.ms > slowest.ms) Object.assign(slowest, { seed: told.seed, ms: told.verdict.ms });
+    next = told.seed + 1;
+    const done = next - slice.first;
+    if (done % 5_000 === 0) console.log(`${done} files`);
+    timer = setTimeout(() => fail(next, `no answer within ${patienceMs} ms`), patienceMs);
+  });
+  thread.on('error', (error) => fail(next, `the process would have died: ${error.stack}`));
+  await new Promise((resolve) => thread.on('exit', resolve));
+  clearTimeout(timer);
+  const done = next - slice.first;
+  if (done !== slice.files) fail(next, 'the thread ended early');
+  console.log(
+    `${done} files from seed ${slice.first}: ${counts.generation} became a generation, ${counts.diagnostics} diagnostics; the slowest took ${Math.round(slowest.ms)} ms (seed ${slowest.seed})`,
+  );
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { files: { type: 'string', default: '50000' }, seed: { type: 'string', default: '1' } },
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'eventflow-fuzz-'));
+  prepare(folder);
+  await watch({ first: Number(values.seed), files: Number(values.files), folder });
+  rmSync(folder, { recursive: true });
+}
+
+await (isMainThread ? main() : work(workerData as Slice));
