@@ -37,6 +37,8 @@ export interface RunRequest {
   readonly seed: number | undefined;
   /** ms [until everything is settled]. */
   readonly until: number | undefined;
+  /** See {@link VirtualTime.run} [false]. */
+  readonly everyMoment?: boolean;
   readonly mask: (text: string) => string;
 }
 
@@ -103,14 +105,14 @@ class World {
   }
 
   async run(): Promise<RunRecord> {
-    const { events, until = longest } = this.#request;
+    const { events, until = longest, everyMoment } = this.#request;
     const time = this.#time;
     const routes = [...this.#generation.routes.values()].filter(({ enabled }) => enabled);
     const commit = await time.finish(this.#table.prepare({ start: routes, change: [], stop: [] }, this.#generation));
     commit(0);
     this.#plan(events);
     const settled = (): Promise<boolean> => this.#isSettled(routes);
-    const ending = await time.run({ until, steps: maxSteps, settled });
+    const ending = await time.run({ until, steps: maxSteps, settled, everyMoment });
     const happenings = [...this.#happenings];
     const endedAt = ending === 'settled' ? (happenings.at(-1)?.at ?? 0) : time.elapsed;
     await time.finish(this.#table.stop(0));
