@@ -1,10 +1,11 @@
 /** `eventflow explain [code]`: the long answer to a code. */
 import type { Command } from 'commander';
+import { type Example, examples } from '../config/examples.ts';
 import { nearest } from '../config/suggest.ts';
 import { catalogue, type ErrorCode, retiredCodes } from '../errors.ts';
 import { exit, Failure } from './exit.ts';
 import { jsonOption } from './options.ts';
-import { paint, print, printJson, table } from './output.ts';
+import { paint, print, printJson, shorten, table } from './output.ts';
 
 const isCode = (code: string): code is ErrorCode => Object.hasOwn(catalogue, code);
 
@@ -30,13 +31,27 @@ function list(json: boolean | undefined): void {
     );
 }
 
+const shownLines = 12;
+
+/** Indented, and of what is long or unprintable only the beginning: a few examples are about just that. */
+const block = (lines: string): string =>
+  lines
+    .split('\n')
+    .slice(0, shownLines)
+    .map((line) => `    ${shorten(line.replaceAll('\0', '\\0'), 110)}`)
+    .join('\n');
+
+const exampleText = ({ place, wrong, right }: Example): string =>
+  `\n\nWrong, in a ${place}:\n\n${block(wrong)}\n\nRight:\n\n${block(right)}`;
+
 function explain(text: string | undefined, { json }: { readonly json?: boolean }): void {
   if (text === undefined) return list(json);
   const code = text.toUpperCase();
   if (!isCode(code)) throw unknown(code);
   const { title, help } = catalogue[code];
-  if (json) printJson({ code, title, help });
-  else print(`${paint('bold', `${code}: ${title}`)}\n\n${help}`);
+  const example = examples[code];
+  if (json) printJson({ code, title, help, ...(example === undefined ? {} : { example }) });
+  else print(`${paint('bold', `${code}: ${title}`)}\n\n${help}${example === undefined ? '' : exampleText(example)}`);
 }
 
 export function define(program: Command): void {
