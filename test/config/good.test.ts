@@ -1,6 +1,6 @@
 /** Files that are fine, with what they are compiled to. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -40,11 +40,11 @@ const hashes = async (more: Record<string, string> = {}): Promise<Record<string,
 const changed = (before: Record<string, string>, now: Record<string, string>): string[] =>
   Object.keys(before).filter((group) => before[group] !== now[group]);
 
-test('a folder with two pipelines becomes one generation, by group', async () => {
+test('a folder with several pipelines becomes one generation, by group', async () => {
   const generation = await generationOf(['.']);
   assert.deepEqual(
     generation.pipelines.map(({ name }) => name),
-    ['orders', 'minimal'],
+    ['orders', 'expressions', 'minimal'],
   );
   assert.equal(generation.routes.get('minimal.hello')?.handler, 'mailer');
 });
@@ -57,6 +57,30 @@ test('the hash of a route changes with the content of a file that its options na
   const before = await hashes();
   writeFileSync(join(copy, 'mail.liquid'), 'Thanks.');
   assert.deepEqual(changed(before, await hashes()), ['orders.inherits']);
+});
+
+test('the hash of a route changes with its condition and its transform, and not with how they are written', async () => {
+  const path = join(copy, 'expressions.yaml');
+  const text = readFileSync(path, 'utf8');
+  const after = async (from: string, to: string): Promise<string[]> => {
+    writeFileSync(path, text.replace(from, to));
+    const now = await generationOf(['expressions.yaml'], copy);
+    return changed(before, Object.fromEntries([...now.routes].map(([group, { hash }]) => [group, hash])));
+  };
+  const first = await generationOf(['expressions.yaml'], copy);
+  const before = Object.fromEntries([...first.routes].map(([group, { hash }]) => [group, hash]));
+  assert.deepEqual(await after('&large event.data.total >= 100', '&large event.data.total >= 50'), [
+    'expressions.aliased',
+  ]);
+  assert.deepEqual(await after('/ 100.0, version', '/ 10.0, version'), ['expressions.plain']);
+  assert.deepEqual(
+    await after(
+      'when: event.data.total >= 100 && event.data.country in ["DE", "FR"]',
+      'when: |\n      event.data.total >= 100 && event.data.country in ["DE", "FR"]',
+    ),
+    [],
+  );
+  writeFileSync(path, text);
 });
 
 test('the hash of a generation is the same when nothing changed and another when an event schema did', async () => {
