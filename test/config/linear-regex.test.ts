@@ -19,13 +19,25 @@ function pattern(random: () => number, depth = 0): string {
   return random() < 0.25 ? `${parts.join('')}|${pattern(random, depth + 1)}` : parts.join('');
 }
 
+/** Some of the random ones are beyond the limit, and say so. */
+function compiledOrTooLarge(source: string): ((text: string) => boolean) | undefined {
+  try {
+    return compileRegex(source);
+  } catch (error) {
+    if (error instanceof PatternError && error.message.endsWith('500 steps')) return undefined;
+    throw error;
+  }
+}
+
 test('a pattern answers as that of the language does', () => {
   const seed = Number(process.env['EVENTFLOW_TEST_SEED'] ?? Date.now() % 1_000_000);
   console.log(`# EVENTFLOW_TEST_SEED=${seed}`);
   const random = dice(seed);
-  for (let round = 0; round < 2_000; round++) {
+  for (let round = 0; round < 2_000; ) {
     const source = pattern(random);
-    const ours = compileRegex(source);
+    const ours = compiledOrTooLarge(source);
+    if (ours === undefined) continue;
+    round += 1;
     const theirs = new RegExp(source, 'u');
     for (let n = 0; n < 8; n++) {
       const text = Array.from({ length: Math.floor(random() * 6) }, () => letters[Math.floor(random() * 10)]).join('');
