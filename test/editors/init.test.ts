@@ -45,9 +45,10 @@ for (const template of Object.keys(templates)) {
       await assertOk('init', '--template', template);
     });
 
-    test('passes validate and its tests, and leaves doctor nothing to say about its files', async () => {
+    test('passes validate, fmt and its tests, and leaves doctor nothing to say about its files', async () => {
       const { stderr } = await assertOk('validate', '--deny-warnings');
       assert.match(stderr, /no problems/);
+      await assertOk('fmt', '--check');
       assert.match((await assertOk('test')).stdout, /✓ /);
       await assertOk('schema', '--vscode', '--check');
       const { stdout } = await ef('doctor', '--json');
