@@ -76,6 +76,5 @@ export function compileOrdering({ ordering }: RouteFields): { readonly ordering?
   if (ordering === undefined) return {};
   const compiled = compileKey(ordering.key);
   if (!compiled.ok) throw new Error(`expected an expression that was checked, got ${ordering.key}`);
-  const { source, key } = compiled;
-  return { ordering: { source, key } };
+  return { ordering: { source: compiled.source, key: (event) => compiled.key(event) } };
 }

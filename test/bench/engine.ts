@@ -8,6 +8,7 @@ import type { Observer } from '../../engine/observe/signals.ts';
 import type { EventEnvelope, Handler } from '../../engine/plugin.ts';
 import { realTimers } from '../../engine/timers.ts';
 import { RouteTable } from '../../engine/worker/route-table.ts';
+import { conditionOf, transformOf } from '../support/expressions.ts';
 import { breakerPolicy, routeOf } from '../support/policies.ts';
 import { type Producer, startProducer } from './producer.ts';
 import { Gauge, preciseNow, type Reading, typeOf } from './reading.ts';
@@ -21,6 +22,8 @@ export interface EngineSetting {
   readonly journal: boolean;
   /** Ordered by so many keys [no ordering]. */
   readonly keys?: number;
+  /** Expressions that each event is put through [none]. */
+  readonly through?: 'when' | 'transform';
 }
 
 const oneRoute: EngineSetting = { routes: [['order.paid']], deliveriesPerEvent: 1, metrics: true, journal: true };
@@ -95,12 +98,23 @@ async function run({ url, n, setting, producer, latencies }: Run): Promise<Readi
   return reading;
 }
 
+/** As in the README of the language: two comparisons, and two fields kept beside one that is calculated. */
+function through(what: EngineSetting['through']): Partial<Route> {
+  switch (what) {
+    case 'when':
+      return { when: conditionOf('event.data.total >= 100 && event.data.currency in ["EUR", "USD"]') };
+    case 'transform':
+      return { transform: transformOf({ pick: ['order', 'customer'], set: { cents: 'event.data.total * 100.0' } }) };
+    case undefined:
+      return {};
+  }
+}
+
 /** The expression is evaluated as in a pipeline; what it gives is folded into so many keys. */
 function byKeys(count: number): OrderingRule {
   const compiled = compileKey('event.id');
   if (!compiled.ok) throw new Error(compiled.fault.message);
-  const { source, key } = compiled;
-  return { source, key: (event) => String(Number(key(event).slice(-11)) % count) };
+  return { source: compiled.source, key: (event) => String(Number(compiled.key(event).slice(-11)) % count) };
 }
 
 async function prepare(
@@ -112,6 +126,7 @@ async function prepare(
     routeOf({
       ...{ pipeline: 'bench', id: `r${at}`, on, breaker: breakerPolicy(), concurrency: 64, hash: `h${at}` },
       ...(setting.keys === undefined ? {} : { ordering: byKeys(setting.keys) }),
+      ...through(setting.through),
     }),
   );
   const generation = generationOf(routes);

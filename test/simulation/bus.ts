@@ -286,7 +286,7 @@ class SimulatedGroup implements Group {
       hold: (ttlMs) => this.#call('hold', (model, now) => model.hold(name, consumer, ttlMs, now)),
       giveBack: () => this.#call('give back', (model) => model.giveBack(name, consumer)),
       get mayHaveMissed() {
-        return group.#gap;
+        return gap();
       },
       missed: (owned) => {
         this.#gap = false;
@@ -298,7 +298,7 @@ class SimulatedGroup implements Group {
       },
       elsewhere: () => this.#call('elsewhere', (model) => model.elsewhere(name, consumer)),
       resting: async function* () {
-        yield await group.#call('resting', (model) => model.resting(name));
+        yield await rest();
       },
       recall: async (deliveries) => {
         await this.#call(

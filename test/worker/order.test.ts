@@ -242,14 +242,13 @@ test('a line waits behind its first one while that has no permit, or the breaker
     if (down && id.startsWith('a')) throw unavailable(new Error('down'));
     runs.push(id);
   };
-  const key = { source: ordering.source, key: ordering.key };
   const breaker = breakerPolicy({
     rule: { kind: 'consecutive', failures: 1 },
     openFor: 100,
     maxOpenFor: 100,
-    scope: key,
+    scope: ordering,
   });
-  const rateLimit = { limit: 3, per: 20, key };
+  const rateLimit = { limit: 3, per: 20, key: ordering };
   const retry = retryPolicy({ ...quick, maxAttempts: 50 });
   await withWorker({ route: { ordering, breaker, rateLimit, retry, concurrency: 3 }, handle }, async (bench) => {
     const names = inTurn(['a', 'b'], 12);

@@ -192,7 +192,7 @@ const recall = (which: number, count: number): Command =>
     const rests: Resting[] = [];
     for await (const some of real.order.resting()) rests.push(...some);
     const tell = (all: readonly Resting[]): unknown =>
-      all.map(({ body, state, dueAt }) => [idOf({ body }), state?.attempt, dueAt === undefined]).sort();
+      all.map(({ body, state, dueAt }) => `${idOf({ body })} ${state?.attempt} ${dueAt === undefined}`).sort();
     same('resting', tell(paper), tell(rests));
     const byId = (all: readonly Resting[]): readonly Resting[] =>
       all.toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1)).slice(0, count);
