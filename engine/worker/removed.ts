@@ -57,7 +57,9 @@ function bury(entry: Entry, wants: (type: string) => boolean, now: number): Buri
 async function takeUp(group: Group, leaseMs: number): Promise<readonly Entry[]> {
   await group.promote(batch);
   const { entries } = await group.reclaim(leaseMs, batch, () => false);
-  return [...entries, ...(await group.read(batch, new AbortController().signal))];
+  const due = await group.read(batch, new AbortController().signal);
+  // As they came: so they lie in the dead letters, and so they are redriven.
+  return [...entries, ...due].sort((a, b) => a.publishedAt - b.publishedAt);
 }
 
 /**
