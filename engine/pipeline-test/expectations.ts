@@ -175,19 +175,30 @@ function mostAtOnce(timeline: Timeline, group: string): number {
 function breakerFailures(happened: Happened, expect: Expect, path: Path): Mismatch[] {
   return perRoute(happened, expect.breakers, path, (route, expected, at) => {
     if (route.breaker === undefined) return [{ path: at, message: 'expected a circuit breaker, the route has none' }];
-    const changes = happened.timeline.of('breaker', route.group).map((one) => ({ state: one.to, at: one.at }));
-    const got = [{ state: 'closed', at: 0 }, ...changes];
-    const shown = list(
-      got.map(({ state, at: when }, index) => (index === 0 ? state : `${state} at ${formatTime(when)}`)),
-    );
-    const wrong = expected.findIndex((text, index) => {
-      const [state = '', when] = text.split(' at ');
-      const one = got[index];
-      return one?.state !== state || (when !== undefined && !isWithin(one.at, parseSpan(when)));
+    const changes = happened.timeline.of('breaker', route.group);
+    if (Array.isArray(expected)) return stateFailures(expected, changes, at);
+    return Object.entries(expected).flatMap(([key, states]) => {
+      const own = changes.filter((one) => one.key === key);
+      return stateFailures(states, own, [...at, key]);
     });
-    if (wrong === -1 && got.length === expected.length) return [];
-    return [{ path: wrong === -1 ? at : [...at, wrong], message: `expected ${list(expected)}, got ${shown}` }];
   });
+}
+
+interface Change {
+  readonly to: string;
+  readonly at: number;
+}
+
+function stateFailures(expected: readonly string[], changes: readonly Change[], path: Path): Mismatch[] {
+  const got = [{ to: 'closed', at: 0 }, ...changes];
+  const shown = list(got.map(({ to, at }, index) => (index === 0 ? to : `${to} at ${formatTime(at)}`)));
+  const wrong = expected.findIndex((text, index) => {
+    const [state = '', when] = text.split(' at ');
+    const one = got[index];
+    return one?.to !== state || (when !== undefined && !isWithin(one.at, parseSpan(when)));
+  });
+  if (wrong === -1 && got.length === expected.length) return [];
+  return [{ path: wrong === -1 ? path : [...path, wrong], message: `expected ${list(expected)}, got ${shown}` }];
 }
 
 // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────

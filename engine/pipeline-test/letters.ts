@@ -34,6 +34,16 @@ function differences(expected: DeadLetter, got: Letter): Fault[] {
   ];
 }
 
+/** Those that are still there: a letter that was redriven went on. */
+function lettersIn(timeline: Timeline): Letter[] {
+  return timeline.of('dead').filter((letter) => {
+    const later = timeline.happenings.slice(timeline.happenings.indexOf(letter) + 1);
+    return !later.some(
+      (one) => 'event' in one && 'route' in one && one.route === letter.route && one.event === letter.event,
+    );
+  });
+}
+
 const told = ({ route, event, reason, at, fault }: Letter): string =>
   `${route}: ${event}, ${reason} at ${formatTime(at)} (${fault.code}: ${fault.message})`;
 
@@ -44,7 +54,7 @@ export function letterFailures(
   routeNamed: (name: string) => Route,
 ): Mismatch[] {
   if (expected === 'any') return [];
-  const left = [...timeline.of('dead')];
+  const left = lettersIn(timeline);
   const unmet: { index: number; letter: DeadLetter; group: string }[] = [];
   for (const [index, letter] of (expected ?? []).entries()) {
     const { group } = routeNamed(letter.route);

@@ -38,6 +38,12 @@ export type Times = string[];
  */
 export type CountOrTimes = Count | Times;
 /**
+ * States, in their order.
+ *
+ * @minItems 1
+ */
+export type BreakerStates = [BreakerState, ...BreakerState[]];
+/**
  * A state, and a moment where it matters.
  */
 export type BreakerState = string;
@@ -296,15 +302,17 @@ export interface Expect {
     [k: string]: Count;
   };
   /**
-   * The states of a route's circuit breaker, from the first one, which is `closed`; a moment can be added: `open at 3s`.
+   * The states of a route's circuit breaker, from the first one, which is `closed`; a moment can be added: `open at 3s`. Of a route with a breaker for each host or key: a map of those by host or key.
    */
   breakers?: {
     /**
-     * States, in their order.
-     *
-     * @minItems 1
+     * States in their order, or a map of such lists by host or key.
      */
-    [k: string]: [BreakerState, ...BreakerState[]];
+    [k: string]:
+      | BreakerStates
+      | {
+          [k: string]: BreakerStates;
+        };
   };
   delivered?: Settled;
   skipped?: Settled;

@@ -33,7 +33,8 @@ type What =
   | {
       readonly kind: 'breaker';
       readonly route: string;
-      readonly key: string;
+      /** Of a breaker that is one host's or key's alone. */
+      readonly key: string | undefined;
       readonly to: 'closed' | 'open' | 'half_open';
       readonly why: string;
     }
@@ -96,7 +97,7 @@ function sentence(one: Happening): string | undefined {
     case 'dead':
       return `dead letter: ${one.reason}${one.attempts === 0 ? ` (${one.fault.message})` : ''}`;
     case 'breaker':
-      return `breaker ${one.to}: ${one.why}`;
+      return `breaker ${one.key === undefined ? '' : `of ${one.key} `}${one.to}: ${one.why}`;
     case 'noticed':
       return one.what;
   }

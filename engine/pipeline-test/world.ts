@@ -75,6 +75,9 @@ const idOf = ({ body, meta }: Entry): string => {
   }
 };
 
+/** The host or the key in the name of a breaker that is theirs. */
+const keyIn = (breaker: string): string | undefined => /^(?:host:|key:[^:]*:)([\s\S]*)$/.exec(breaker)?.[1];
+
 type WithoutTime<T> = T extends unknown ? Omit<T, 'at'> : never;
 
 class World {
@@ -273,10 +276,12 @@ class World {
         return this.#tell({
           kind: 'breaker',
           route: signal.route.group,
-          key: signal.key,
+          key: keyIn(signal.key),
           to: signal.to,
           why: signal.why,
         });
+      case 'redriven':
+        return this.#tell({ kind: 'noticed', route: signal.group, what: `redriven dead letters: ${signal.count}` });
       case 'misbehaved':
         return this.#tell({ kind: 'noticed', route: signal.route.group, what: signal.what });
       default:

@@ -47,3 +47,14 @@ test('a secret is in no failure and in no account of what happened', async () =>
   assert.match(said, /\[secret\]/);
   assert.doesNotMatch(said, /swordfish/);
 });
+
+test('every part of the language can be tested, since the real workers run', async () => {
+  const { tests, diagnostics, sources } = await run(join(folder, 'language.test.yaml'));
+  assert.deepEqual(diagnostics, []);
+  const failed = tests.filter(({ failures }) => failures.length > 0);
+  assert.deepEqual(
+    failed.map((one) => tellFailure(one, sources)),
+    [],
+  );
+  assert.equal(tests.length, 5);
+});
