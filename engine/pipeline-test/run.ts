@@ -87,8 +87,8 @@ class Loader {
     const env = environmentOf(this.#file, test);
     const replaced = filesOf(this.#file, test);
     const key = JSON.stringify([env, [...replaced]]);
-    const { catalog, cwd } = this.#deps;
-    const request = { paths: this.#file.pipelines, catalog, env, cwd, reading: { replaced } };
+    const { catalog, cwd, streams } = this.#deps;
+    const request = { paths: this.#file.pipelines, streams, catalog, env, cwd, reading: { replaced } };
     const loading = this.#loaded.get(key) ?? loadGeneration(request);
     this.#loaded.set(key, loading);
     return loading;
