@@ -1,8 +1,7 @@
 /** The YAML language server that editors run, as a child on stdio, and what an author sees of it. */
 import { spawn } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { endsWithUs } from './children.ts';
 import { eventually } from './eventually.ts';
 
@@ -36,7 +35,7 @@ interface Message {
 }
 
 const server = join(
-  dirname(createRequire(import.meta.url).resolve('yaml-language-server/package.json')),
+  dirname(fileURLToPath(import.meta.resolve('yaml-language-server/package.json'))),
   'bin/yaml-language-server',
 );
 
