@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { Bus } from './bus/bus.ts';
 import { openBus } from './bus/open.ts';
 import { busOptions } from './bus-options.ts';
-import { formatDiagnostic, type LoadResult, loadGeneration, watchFiles } from './config/index.ts';
+import { formatDiagnostic, type LoadResult, loadGeneration, passwordsIn, watchFiles } from './config/index.ts';
 import { ConfigError } from './config-error.ts';
 import { matchAny } from './core/match.ts';
 import type { Generation, Route } from './core/route.ts';
@@ -102,6 +102,7 @@ class RunningEngine implements Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     const { settings } = options;
+    this.#secrets = passwordsIn(settings.bus);
     this.#plugins = new PluginShelf(settings.plugins, settings.folder, options.pluginsPlace);
     const diagnostics = this.#plugins.refresh();
     if (diagnostics.length > 0) throw new ConfigError(diagnostics.map((diagnostic) => formatDiagnostic(diagnostic)));
@@ -155,7 +156,7 @@ class RunningEngine implements Engine {
     // What is wrong with the files is said before anything is opened: a broken start leaves no trace.
     const first = await this.#load();
     const fallback = first.ok ? undefined : await this.#lastGood.fallBack(this.#plugins.next, printDiagnostics(first));
-    if (fallback !== undefined) this.#secrets = fallback.secrets;
+    if (fallback !== undefined) this.#secrets = [...this.#secrets, ...fallback.secrets];
     this.#bus = await this.#openBus();
     this.#store = new StoreWatch(this.#bus, this.#observer);
     const { durability } = await this.#store.begin(this.#options.allowUnsafeStore ?? false);

@@ -1,5 +1,6 @@
 /** A tree against a schema: diagnostics with their places. */
 import type { ErrorObject } from 'ajv';
+import { replaceCredentials } from './credentials.ts';
 import type { Diagnostic, PathStep } from './diagnostic.ts';
 import { explain, type SchemaFault } from './explain.ts';
 import { diagnose, type Source } from './source.ts';
@@ -43,9 +44,6 @@ function convertReferences(tree: Tree, errors: readonly ErrorObject[]): boolean 
   return changed;
 }
 
-const withoutCredentials = (text: string): string =>
-  text.replace(/:\/\/[^/@\s]+@/g, '://[secret]@').replace(/([?&]\w*password=)[^&\s]*/gi, '$1[secret]');
-
 /** What stands there, in a few words. Never the value of a reference or of a secret. */
 export function shown(node: Tree | undefined, secret = false): string {
   if (node === undefined) return 'nothing';
@@ -55,7 +53,7 @@ export function shown(node: Tree | undefined, secret = false): string {
   if (secret) return '[secret]';
   if (node.value === null) return 'nothing';
   if (typeof node.value !== 'string') return String(node.value as number | boolean);
-  const text = withoutCredentials(node.value);
+  const text = replaceCredentials(node.value);
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }
 

@@ -1,5 +1,6 @@
 /** What is wrong with a file, where, and what to do about it: the shape, the order and the printed forms. */
 import type { ErrorCode } from '../errors.ts';
+import { hideCredentials } from './credentials.ts';
 
 export interface Diagnostic {
   readonly code: ErrorCode;
@@ -87,7 +88,8 @@ function frame(d: Diagnostic, text: string): string[] {
   const lines = linesOf(text);
   const here = lines[d.line - 1];
   if (here === undefined) return [];
-  const numbered = (line: string, at: number): string => `${String(at).padStart(4)} | ${printable(line)}`.trimEnd();
+  const numbered = (line: string, at: number): string =>
+    `${String(at).padStart(4)} | ${printable(hideCredentials(line))}`.trimEnd();
   const before = lines[d.line - 2];
   const shown = here.slice(0, longestLine);
   const indent = shown.slice(0, d.column - 1).replace(/[^\t]/g, ' ');

@@ -28,13 +28,18 @@ function within(source: Source, place: Place, raw: string, nth: number): Place {
 function fillLeaf(filling: Filling, leaf: Leaf, path: readonly PathStep[]): void {
   if (typeof leaf.value !== 'string' || !leaf.value.includes('${')) return;
   const { source, folder, reading, diagnostics } = filling;
-  const { value, references, whole, faults, unfilled } = interpolate(leaf.value, folder, reading, filling.room);
+  const { value, references, secrets, whole, faults, unfilled } = interpolate(
+    leaf.value,
+    folder,
+    reading,
+    filling.room,
+  );
   filling.room -= value.length;
   for (const fault of faults.slice(0, mostFaults - diagnostics.length)) {
     const place = within(source, leaf.origin, fault.raw, fault.nth);
     diagnostics.push(diagnose(source, place, fault.code, path, fault.message, { help: fault.help }));
   }
-  Object.assign(leaf, { value, references, whole, broken: faults.length > 0 || unfilled, unfilled });
+  Object.assign(leaf, { value, references, secrets, whole, broken: faults.length > 0 || unfilled, unfilled });
 }
 
 function fillNode(filling: Filling, tree: Tree, path: readonly PathStep[]): void {

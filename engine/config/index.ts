@@ -6,6 +6,7 @@ export {
   readCatalog,
 } from '../plugins/manifest.ts';
 export { composeSchema, readSettingsSchema } from './compose.ts';
+export { passwordsIn } from './credentials.ts';
 export {
   type Diagnostic,
   formatDiagnostic,

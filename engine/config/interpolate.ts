@@ -3,6 +3,7 @@
  * `${`. Works on parsed values, never on the text: a value with a line break in it stays one string.
  */
 import { resolve } from 'node:path';
+import { isSecretName } from './credentials.ts';
 import type { Reading } from './reading.ts';
 
 export interface ReferenceFault {
@@ -18,6 +19,8 @@ export interface Interpolated {
   readonly value: string;
   /** The references by name, without defaults: `${SMTP_PORT}`. Empty: the value is plain text. */
   readonly references: readonly string[];
+  /** What the references stand for, where that is a secret by the name of the variable or because it comes from a file. */
+  readonly secrets: readonly string[];
   /** The whole value is one reference, so that a number or a boolean may be meant. */
   readonly whole: boolean;
   readonly faults: readonly ReferenceFault[];
@@ -29,13 +32,13 @@ const opening = /\$\$\{|\$\{([^}]*)(\}?)/g;
 const variable = /^([A-Za-z_][A-Za-z0-9_]*)(?::([-?])([\s\S]*))?$/;
 
 type Answer =
-  | { readonly value: string; readonly name: string }
+  | { readonly value: string; readonly name: string; readonly isSecret: boolean }
   | { readonly code: ReferenceFault['code']; readonly name: string; readonly message: string; readonly help: string };
 
 function readSecret(path: string, folder: string, reading: Reading): Answer {
   const name = `\${file:${path}}`;
   const content = reading.secretFile(resolve(folder, path));
-  if (content.ok) return { name, value: content.bytes.toString('utf8').replace(/\r?\n$/, '') };
+  if (content.ok) return { name, value: content.bytes.toString('utf8').replace(/\r?\n$/, ''), isSecret: true };
   const message = `expected a readable file at ${JSON.stringify(path)}, got: ${content.reason}`;
   return {
     name,
@@ -48,8 +51,10 @@ function readSecret(path: string, folder: string, reading: Reading): Answer {
 function readVariable(name: string, kind: string | undefined, text: string, reading: Reading): Answer {
   const shown = `\${${name}}`;
   const value = reading.env[name];
-  if (value !== undefined && (value !== '' || kind === undefined)) return { name: shown, value };
-  if (kind === '-') return { name: shown, value: text };
+  if (value !== undefined && (value !== '' || kind === undefined)) {
+    return { name: shown, value, isSecret: isSecretName(name) };
+  }
+  if (kind === '-') return { name: shown, value: text, isSecret: false };
   const state = value === undefined ? 'is not set' : 'is empty';
   const why = kind === '?' && text !== '' ? `: ${text}` : '';
   const help = `set ${name}, or give a default: \${${name}:-…}`;
@@ -82,8 +87,10 @@ export function interpolate(
   reading: Reading,
   room: number = Number.POSITIVE_INFINITY,
 ): Interpolated {
-  if (!text.includes('${')) return { value: text, references: [], whole: false, faults: [], unfilled: false };
+  if (!text.includes('${'))
+    return { value: text, references: [], secrets: [], whole: false, faults: [], unfilled: false };
   const references: string[] = [];
+  const secrets: string[] = [];
   const faults: ReferenceFault[] = [];
   const seen = new Map<string, number>();
   let [whole, left, unfilled] = [false, room - text.length, false];
@@ -100,6 +107,7 @@ export function interpolate(
     references.push(found.name);
     if ('value' in found) {
       left -= found.value.length;
+      if (found.isSecret) secrets.push(found.value);
       return left < 0 ? '' : found.value;
     }
     if (reading.offline && found.code !== 'EF1014') {
@@ -109,5 +117,5 @@ export function interpolate(
     faults.push({ code: found.code, raw, nth, message: found.message, help: found.help });
     return '';
   });
-  return { value, references, whole, faults, unfilled };
+  return { value, references, secrets, whole, faults, unfilled };
 }

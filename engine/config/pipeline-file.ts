@@ -2,6 +2,7 @@
 import { dirname, resolve } from 'node:path';
 import type { ErrorCode } from '../errors.ts';
 import { check, type Misplaced, pathOf } from './check.ts';
+import { passwordsIn } from './credentials.ts';
 import type { Diagnostic, PathStep, Place } from './diagnostic.ts';
 import { hasErrors } from './diagnostic.ts';
 import type { ReadDocument } from './document.ts';
@@ -61,28 +62,29 @@ function plainSecrets(tree: Tree, pointers: ReadonlySet<string>): { path: PathSt
   });
 }
 
-/** In clear, so that they can be kept out of logs. */
+/** In clear, so that they can be kept out of logs; also the parts that somebody may repeat alone. */
 function secretValues(tree: Tree, pointers: ReadonlySet<string>): string[] {
   const marked = [...pointers].flatMap((pointer) => {
     const node = nodeAt(tree, pathOf(tree, pointer));
     return node === undefined ? [] : leavesOf(node);
   });
-  const fromFiles = leavesOf(tree).filter(isFromFile);
-  const values = [...marked, ...fromFiles].map(({ value }) => value);
+  const leaves = leavesOf(tree);
+  const inUrls = leaves.flatMap(({ value }) => (typeof value === 'string' ? passwordsIn(value) : []));
+  const values = [...marked.map(({ value }) => value), ...leaves.flatMap(({ secrets = [] }) => secrets), ...inUrls];
   return values.filter((value): value is string => typeof value === 'string' && value !== '');
 }
 
-const isFromFile = ({ references }: Leaf): boolean => references.some((name) => name.startsWith('${file:'));
+const isSecret = ({ secrets = [] }: Leaf): boolean => secrets.length > 0;
 
-/** JSON pointers of the values that `${file:…}` gave. */
-function fromFiles(tree: Tree, at: string): string[] {
+/** JSON pointers of the values that `${file:…}` and variables with the name of a secret gave. */
+function fromSecrets(tree: Tree, at: string): string[] {
   switch (tree.kind) {
     case 'leaf':
-      return isFromFile(tree) ? [at] : [];
+      return isSecret(tree) ? [at] : [];
     case 'list':
-      return tree.items.flatMap((item, index) => fromFiles(item, `${at}/${index}`));
+      return tree.items.flatMap((item, index) => fromSecrets(item, `${at}/${index}`));
     case 'fields':
-      return [...tree.entries].flatMap(([name, { value }]) => fromFiles(value, `${at}/${name}`));
+      return [...tree.entries].flatMap(([name, { value }]) => fromSecrets(value, `${at}/${name}`));
   }
 }
 
@@ -124,7 +126,7 @@ export function openPipeline(document: ReadDocument, validate: Validate, misplac
     folder,
     optionFiles,
     templates: checked.templates,
-    secretPointers: new Set([...checked.secrets, ...fromFiles(tree, '')]),
+    secretPointers: new Set([...checked.secrets, ...fromSecrets(tree, '')]),
     secrets: secretValues(tree, checked.secrets),
     diagnostics: [...all, ...warnings],
     maskedText: mask(

@@ -13,6 +13,11 @@ function helpFor({ unknown }: TemplateFault): string | undefined {
   return suggestion(unknown.name, unknown.known, `known ${unknown.kind}s`);
 }
 
+const messageOf = ({ message, unknown }: TemplateFault): string =>
+  unknown === undefined
+    ? `expected a Liquid template: ${message}`
+    : `expected a ${unknown.kind} of Liquid that there is, got ${unknown.name}`;
+
 /** Of a file of any shape. */
 export function checkTemplates(file: OpenFile): Diagnostic[] {
   return [...file.templates].flatMap((pointer): Diagnostic[] => {
@@ -27,7 +32,7 @@ export function checkTemplates(file: OpenFile): Diagnostic[] {
     }
     const place = placeWithin(file.source.text, leaf.origin, leaf.value, fault) ?? leaf.origin;
     return [
-      diagnose(file.source, place, 'EF2024', path, `expected a Liquid template: ${fault.message}`, {
+      diagnose(file.source, place, 'EF2024', path, messageOf(fault), {
         help: helpFor(fault),
       }),
     ];

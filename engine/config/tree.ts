@@ -10,6 +10,8 @@ export interface Leaf {
   readonly origin: Place;
   /** The references that the value was made from; empty for plain text. */
   references: readonly string[];
+  /** What some of its references stand for: see `Interpolated`. */
+  secrets?: readonly string[];
   whole: boolean;
   /** A reference could not be followed, so that the value says nothing. */
   broken: boolean;
