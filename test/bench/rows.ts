@@ -227,6 +227,22 @@ const ordering: Group = {
   },
 };
 
+const expressions: Group = {
+  rows: ['17'],
+  async run(plan) {
+    const n = plan.events;
+    const { off, when, transform } = await interleave(plan, {
+      off: engineDrained(n),
+      when: engineDrained(n, { through: 'when' }),
+      transform: engineDrained(n, { through: 'transform' }),
+    });
+    return [
+      cheaper(least('17', 'a route with when ÷ one without, by Node CPU per event', 0.85, 0.95), when, off),
+      cheaper(least('17', 'a route with transform ÷ one without, by Node CPU per event', 0.8, 0.9), transform, off),
+    ];
+  },
+};
+
 /** The drain is bound by Node's CPU, and that is steadier than the rate: what is compared differs by a few percent. */
 function cheaper(claim: Claim, ours: readonly Reading[], theirs: readonly Reading[]): Result {
   const { ours: other, theirs: mine, ...rest } = compare(claim, 'nodeUs', theirs, ours);
@@ -292,6 +308,7 @@ export const groups: readonly Group[] = [
   manyRoutes,
   latency,
   extras,
+  expressions,
   ordering,
   ingest,
   webhook,
