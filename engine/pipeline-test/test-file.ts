@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { check } from '../config/check.ts';
+import { readTestSchema } from '../config/compose.ts';
 import { type Diagnostic, hasErrors, type PathStep } from '../config/diagnostic.ts';
 import { readDocument } from '../config/document.ts';
 import type { Reading } from '../config/reading.ts';
@@ -9,7 +10,6 @@ import { diagnose, type Said, type Source } from '../config/source.ts';
 import { keyPlace, type Tree, valuePlace } from '../config/tree.ts';
 import { validatorFor } from '../config/validator.ts';
 import type { ErrorCode } from '../errors.ts';
-import { readTestSchema } from './schema.ts';
 import type { Test, TestFile } from './test-file.generated.ts';
 
 export interface OpenTestFile {

@@ -1,10 +1,10 @@
 /** The schemas that editors show to people. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { readTestSchema } from '../../engine/config/compose.ts';
 import { composeSchema, readSettingsSchema } from '../../engine/config/index.ts';
 import { createValidator, type JsonSchema } from '../../engine/config/validator.ts';
 import { catalogue, retiredCodes } from '../../engine/errors.ts';
-import { readTestSchema } from '../../engine/pipeline-test/schema.ts';
 
 const schemas: Record<string, JsonSchema> = {
   pipeline: composeSchema({ handlers: new Map() }),

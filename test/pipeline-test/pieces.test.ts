@@ -4,13 +4,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { readTestSchema } from '../../engine/config/compose.ts';
 import { createValidator } from '../../engine/config/validator.ts';
 import { deadReasons } from '../../engine/core/delivery.ts';
 import { type Answer, script } from '../../engine/pipeline-test/answers.ts';
 import { compare } from '../../engine/pipeline-test/compare.ts';
 import { planEvents } from '../../engine/pipeline-test/events.ts';
 import { compileOptions } from '../../engine/pipeline-test/render.ts';
-import { readTestSchema } from '../../engine/pipeline-test/schema.ts';
 import { formatTime, isWithin, parseSpan, parseTime } from '../../engine/pipeline-test/words.ts';
 import { hintOf } from '../../engine/plugin.ts';
 import { createTemplates } from '../../engine/plugins/templates.ts';
@@ -94,7 +94,7 @@ test('words that mean nothing are no answer', () => {
 test('answers are given one for each attempt, one for all, or to some events', () => {
   const statuses = (answers: Parameters<typeof script>[0], events: string): unknown[] => {
     const next = script(answers);
-    return [...events].map((event) => {
+    return events.split('').map((event) => {
       const { ending } = next(event);
       return ending.kind === 'throws' ? hintOf(ending.error).status : ending.kind;
     });
