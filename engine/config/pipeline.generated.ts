@@ -253,6 +253,7 @@ export interface Route {
   rateLimit?: RateLimit;
   ordering?: Ordering;
   maxAge?: Duration;
+  slo?: Slo;
   /**
    * Where the route starts when it is new: `new` events only, or the `beginning` of what the stream still holds.
    */
@@ -305,4 +306,14 @@ export interface Ordering {
    * A CEL expression over `event` that names what the order is kept for: a text, or a number or boolean, which becomes its text. An event that it has no answer for (a field is missing, or null) stands in no line: it runs at once, without order, and is counted by `eventflow_unkeyed_total`.
    */
   key: string;
+}
+/**
+ * What a route promises.
+ */
+export interface Slo {
+  /**
+   * Percent of all deliveries that are to be good, over 30 days. What is missing from 100 is the error budget.
+   */
+  target: number;
+  latency?: Duration;
 }

@@ -1,6 +1,6 @@
 /** From the choices of a file to whole policies: the route wins over `defaults`, field by field. Pure. */
 import { parseDuration } from '../core/duration.ts';
-import type { BreakerPolicy, DeadLetterPolicy, FaultName, RetryPolicy } from '../core/route.ts';
+import type { BreakerPolicy, DeadLetterPolicy, FaultName, RetryPolicy, ServiceLevel } from '../core/route.ts';
 import { scopeOf } from './admission.ts';
 import { readPipelineSchema } from './compose.ts';
 import type { CircuitBreaker, DeadLetter, PipelineFile, Retry, Route as RouteFields } from './pipeline.generated.ts';
@@ -123,6 +123,7 @@ export interface Resolved {
   readonly breaker: BreakerPolicy | undefined;
   readonly deadLetter: DeadLetterPolicy;
   readonly maxAge: number | undefined;
+  readonly slo?: ServiceLevel;
   readonly startFrom: 'new' | 'beginning';
 }
 
@@ -142,6 +143,7 @@ export function resolvePolicies(file: PipelineFile, route: RouteFields): Resolve
     {},
   );
   const maxAge = route.maxAge ?? defaults.maxAge;
+  const { slo } = route;
   return {
     timeout: ms(route.timeout ?? defaults.timeout ?? routeDefaults.timeout),
     concurrency: route.concurrency ?? defaults.concurrency ?? routeDefaults.concurrency,
@@ -149,6 +151,9 @@ export function resolvePolicies(file: PipelineFile, route: RouteFields): Resolve
     breaker: breaker === false ? undefined : toBreaker(breaker),
     deadLetter: toDeadLetter(deadLetter || {}),
     maxAge: maxAge === undefined ? undefined : ms(maxAge),
+    ...(slo === undefined
+      ? {}
+      : { slo: { target: slo.target, latency: slo.latency === undefined ? undefined : ms(slo.latency) } }),
     startFrom: route.startFrom ?? defaults.startFrom ?? routeDefaults.startFrom,
   };
 }

@@ -95,6 +95,14 @@ export interface OrderingRule {
   key(event: EventEnvelope): string;
 }
 
+/** What a route promises; feeds dashboards and alerts. */
+export interface ServiceLevel {
+  /** Percent of all deliveries. */
+  readonly target: number;
+  /** From publishing to the end; undefined: whenever it is delivered. */
+  readonly latency: number | undefined;
+}
+
 /** Where a thing stands in a file; line and column count from 1. */
 export interface SourcePosition {
   readonly file: string;
@@ -137,6 +145,7 @@ export interface Route {
   readonly rateLimit?: RateLimitPolicy | undefined;
   /** Deliveries with one key run one after another. */
   readonly ordering?: OrderingRule | undefined;
+  readonly slo?: ServiceLevel | undefined;
   readonly startFrom: 'new' | 'beginning';
   readonly enabled: boolean;
   /** Changes exactly when something that shapes behaviour changes (secrets and referenced files included). */

@@ -5,7 +5,7 @@ import type { BusReader } from './bus-reader.ts';
 import { provenResidue } from './conservation.ts';
 import { lagSamples } from './lag.ts';
 import { busErrorKinds, closures, type Recorder, reloadResults } from './recorder.ts';
-import { attemptSlots, circuitStates, type HistogramCells, type RouteSeries, statuses } from './series.ts';
+import { attemptSlots, circuitStates, type HistogramCells, type RouteSeries, sloResults, statuses } from './series.ts';
 import type { RouteGauges } from './signals.ts';
 import { type MetricName, metricOf, other } from './table.ts';
 
@@ -135,6 +135,8 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
   eventflow_processing_seconds: (view) => routes(view).flatMap(processingSamples),
   eventflow_delivery_latency_seconds: (view) =>
     routes(view).flatMap((series) => histogram('eventflow_delivery_latency_seconds', series.labels, series.latency)),
+  eventflow_slo_deliveries_total: (view) =>
+    routes(view).flatMap((series) => (series.hasSlo ? cells(series.labels, 'result', sloResults, series.slo) : [])),
   eventflow_attempts_total: (view) =>
     routes(view).flatMap((series) =>
       attemptSlots.map((labels, at) => ({ shared: series.labels, labels, value: series.attempts[at] ?? 0 })),

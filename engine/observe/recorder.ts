@@ -204,13 +204,16 @@ export class Recorder {
     addTo(type.processed, outcome === 'delivered' ? 0 : outcome === 'skipped' ? 1 : 2);
     type.processing.observe(signal.seconds);
     series.attempted(outcome, signal.fault);
-    if (outcome !== 'failed') series.latency.observe(signal.latency);
+    if (outcome === 'failed') return;
+    series.latency.observe(signal.latency);
+    if (series.hasSlo) series.arrived(signal.latency, signal.route.slo?.latency);
   }
 
   #dead(signal: Extract<Signal, { kind: 'dead_lettered' }>): void {
     const series = this.series(signal.route);
     addTo(typeOf(series, signal.eventType).processed, 3);
     addTo(series.dead, deadReasons.indexOf(signal.reason));
+    if (series.hasSlo) addTo(series.slo, 2);
     series.latency.observe(signal.latency);
   }
 

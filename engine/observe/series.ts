@@ -12,6 +12,8 @@ export type RouteLabels = { readonly pipeline: string; readonly route: string; r
 export type TypeLabels = RouteLabels & { readonly event_type: string };
 
 export const statuses = ['delivered', 'skipped', 'failed', 'dead'] as const;
+/** How a delivery ended, for the service level of its route. */
+export const sloResults = ['good', 'slow', 'failed'] as const;
 export const circuitStates = ['closed', 'open', 'half_open'] as const satisfies readonly BreakerState['kind'][];
 
 /** Classes of errors, with the words of `retryOn` and `failOn` where there is one. */
@@ -92,6 +94,9 @@ export class RouteSeries {
   readonly latency = new HistogramCells(latencyBuckets);
   readonly attempts = new Float64Array(attemptSlots.length);
   readonly dead = new Float64Array(deadReasons.length);
+  /** In the order of `sloResults`; exported where the route has an `slo`. */
+  readonly slo = new Float64Array(sloResults.length);
+  hasSlo = false;
   /** By from × to, in the order of `circuitStates`. */
   readonly transitions = new Float64Array(circuitStates.length ** 2);
   retries = 0;
@@ -126,6 +131,11 @@ export class RouteSeries {
     addTo(this.attempts, firstFailed + errorTypes.indexOf(type));
   }
 
+  /** A delivery that arrived; `seconds` since it was published. */
+  arrived(seconds: number, latency: number | undefined): void {
+    addTo(this.slo, latency === undefined || seconds * 1_000 <= latency ? 0 : 1);
+  }
+
   turned(from: BreakerState['kind'], to: BreakerState['kind']): void {
     addTo(this.transitions, circuitStates.indexOf(from) * circuitStates.length + circuitStates.indexOf(to));
   }
@@ -133,4 +143,10 @@ export class RouteSeries {
 
 /** Series that a route makes beside those of its event types; the streams of its lag are limited on their own. */
 export const seriesPerRoute =
-  latencyBuckets.length + 3 + attemptSlots.length + deadReasons.length + circuitStates.length ** 2 + 24;
+  latencyBuckets.length +
+  3 +
+  attemptSlots.length +
+  deadReasons.length +
+  circuitStates.length ** 2 +
+  sloResults.length +
+  24;

@@ -18,9 +18,25 @@ interface Rule {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-const rulesOf = (files: Readonly<Record<string, string>>): readonly Rule[] =>
+interface Recording {
+  readonly record: string;
+  readonly expr: string;
+}
+
+const allRules = (files: Readonly<Record<string, string>>): readonly (Rule | Recording)[] =>
   Object.values(files).flatMap((text) =>
-    (parse(text) as { groups: { rules: Rule[] }[] }).groups.flatMap((group) => group.rules),
+    (parse(text) as { groups: { rules: (Rule | Recording)[] }[] }).groups.flatMap((group) => group.rules),
+  );
+
+const rulesOf = (files: Readonly<Record<string, string>>): readonly Rule[] =>
+  allRules(files).filter((rule) => 'alert' in rule);
+
+/** By what is recorded: the metrics that it is made of. */
+const recordingsOf = (files: Readonly<Record<string, string>>): ReadonlyMap<string, readonly string[]> =>
+  new Map(
+    allRules(files).flatMap((rule) =>
+      'record' in rule ? [[rule.record, selectorsOf(rule.expr).map(({ metric }) => metric)] as const] : [],
+    ),
   );
 
 async function withFiles(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {
@@ -49,9 +65,10 @@ test('the same pipelines give the same bytes, in whichever order they were read'
 });
 
 test('each alert reads metrics of the table, and the table knows which alerts read them', () => {
+  const recorded = recordingsOf(generateAlerts(shop()));
   const readers = new Map<string, Set<string>>(table.map(({ name }) => [name, new Set()]));
   for (const { alert, expr } of rulesOf(generateAlerts(shop()))) {
-    for (const { metric } of selectorsOf(expr)) {
+    for (const metric of selectorsOf(expr).flatMap((one) => recorded.get(one.metric) ?? [one.metric])) {
       const known = readers.get(familyOf(metric));
       assert.ok(known, `${alert} reads ${metric}, which is not in the table`);
       known.add(alert);
@@ -107,6 +124,26 @@ test("an alert's patience and threshold come from the route's own policy", () =>
   assert.equal(find('EventFlowDlqNearlyFull')?.labels['severity'], 'warning');
 });
 
+test('a target that leaves much is not alerted at rates that nothing can reach', () => {
+  const alertsAt = (target: number): readonly Rule[] =>
+    rulesOf(generateAlerts(generation([route('orders.receipt', { slo: { target, latency: undefined } })]))).filter(
+      ({ alert }) => alert.startsWith('EventFlowSlo'),
+    );
+  assert.match(alertsAt(99.9)[0]?.expr ?? '', /> 0\.0144 and .* or .*> 0\.006 and /);
+  assert.doesNotMatch(alertsAt(90)[0]?.expr ?? '', /1\.44/);
+  assert.deepEqual(
+    alertsAt(80).map(({ alert }) => alert),
+    ['EventFlowSloBurnsSlowly'],
+  );
+  assert.equal(alertsAt(99.9)[1]?.annotations['description']?.includes('99.9 % delivered)'), true);
+});
+
+test('only routes with a service level are recorded and alerted', () => {
+  const without = generateAlerts(generation([route('orders.receipt')]));
+  assert.doesNotMatch(Object.values(without).join(''), /slo_|Slo/);
+  assert.deepEqual([...recordingsOf(generateAlerts(shop())).keys()], ['eventflow:slo_deliveries:rate5m']);
+});
+
 test('a route without a breaker or an age limit has no alert about them, one that is not enabled has none at all', () => {
   const plain = route('orders.audit', { breaker: undefined });
   const alerts = rulesOf(generateAlerts(generation([plain]))).map(({ alert }) => alert);
@@ -130,6 +167,9 @@ const one = 'job="e",instance="a",pipeline="orders",route="receipt",handler="web
 const two = 'job="e",instance="b",pipeline="orders",route="receipt",handler="webhook"';
 const lag = (instance: string): string =>
   `eventflow_consumer_lag{job="e",instance="${instance}",consumer_group="orders.receipt",pipeline="orders",route="receipt",stream="order.paid"}`;
+
+const slo = (result: string, instance = 'a'): string =>
+  `eventflow_slo_deliveries_total{job="e",instance="${instance}",pipeline="orders",route="receipt",handler="webhook",result="${result}"}`;
 
 const scenarios: readonly Scenario[] = [
   {
@@ -332,6 +372,34 @@ const scenarios: readonly Scenario[] = [
     series: { [`eventflow_held_oldest_seconds{${one}}`]: '40000x4 50000x14 0x20' },
     firing: { 4: 0, 15: 1, 30: 0 },
   },
+  {
+    alert: 'EventFlowSloBurnsFast',
+    what: 'within minutes when a tenth is missed, not for a moment of it, and ends soon after the fault',
+    series: { [slo('good')]: '0+60x30 1800+54x60 5040+60x200', [slo('slow')]: '0x30 0+6x60 360x200' },
+    firing: { 29: 0, 60: 1, 90: 1, 140: 0 },
+  },
+  {
+    alert: 'EventFlowSloBurnsFast',
+    what: 'within hours at a slower rate, for dead letters as for late ones, of all engines together',
+    series: {
+      [slo('good')]: '0+60x800',
+      [slo('good', 'b')]: '0+60x800',
+      [slo('failed', 'b')]: '0x360 0+1x440',
+    },
+    firing: { 400: 0, 750: 1 },
+  },
+  {
+    alert: 'EventFlowSloBurnsFast',
+    what: 'at no rate that the budget allows, and not for one delivery of a quiet route',
+    series: { [slo('good')]: '0+1x60 61x100', [slo('slow')]: '0x90 1x70' },
+    firing: { 60: 0, 95: 0, 120: 0 },
+  },
+  {
+    alert: 'EventFlowSloBurnsSlowly',
+    what: 'after hours of a rate that would use up the budget, and not before',
+    series: { [slo('good')]: '0+600x1200', [slo('slow')]: '0x600 0+3x200 600x400' },
+    firing: { 650: 0, 800: 1, 1190: 0 },
+  },
 ];
 
 test('every alert has a scenario', () => {
@@ -341,7 +409,8 @@ test('every alert has a scenario', () => {
 
 async function runScenario(t: TestContext, { alert, series, firing }: Scenario): Promise<Ran> {
   const { pipelines, ...rest } = shop();
-  const rules = generateAlerts({ ...rest, pipelines });
+  const all = Object.entries(generateAlerts({ ...rest, pipelines }));
+  const rules = Object.fromEntries(all.filter(([, text]) => text.includes(`alert: ${alert}\n`)));
   const spec = {
     rule_files: Object.keys(rules),
     evaluation_interval: '1m',

@@ -360,3 +360,27 @@ test('a reading that hangs is given up, and the next one can succeed', async () 
   now += 200;
   assert.equal(sampleOf(await metrics.render(), 'eventflow_bus_up'), 1);
 });
+
+test('a delivery of a route with a service level is good, slow or failed, and retries on the way do not count', async () => {
+  const promised = route('orders.receipt', { slo: { target: 99.9, latency: 1_000 } });
+  const metrics = start();
+  metrics.setGeneration(generation([promised, route('orders.audit')]), 1, at);
+  const counts = async (): Promise<readonly number[]> => {
+    const page = await metrics.render();
+    return ['good', 'slow', 'failed'].map((result) =>
+      sampleOf(page, 'eventflow_slo_deliveries_total', { ...labels, result }),
+    );
+  };
+  assert.deepEqual(await counts(), [0, 0, 0]);
+  metrics.observer(attempt(promised, { latency: 1 }));
+  metrics.observer(attempt(promised, { outcome: 'skipped', latency: 0.2 }));
+  metrics.observer(attempt(promised, { outcome: 'failed', fault: unavailable, latency: 0.1 }));
+  metrics.observer(attempt(promised, { latency: 1.001 }));
+  metrics.observer(deadLettered(promised, { latency: 0.1 }));
+  assert.deepEqual(await counts(), [2, 1, 1]);
+  assert.doesNotMatch(await metrics.render(), /eventflow_slo_deliveries_total\{[^}]*route="audit"/);
+  metrics.setGeneration(generation([route('orders.receipt', { slo: { target: 99, latency: undefined } })]), 2, at);
+  assert.deepEqual(await counts(), [2, 1, 1], 'a reload goes on counting');
+  metrics.setGeneration(generation([route('orders.receipt')]), 3, at);
+  assert.doesNotMatch(await metrics.render(), /eventflow_slo_deliveries_total\{/);
+});

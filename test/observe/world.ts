@@ -78,7 +78,11 @@ export function generation(
 /** Two pipelines with what can differ between routes: wildcards, no breaker, an age limit, odd names. */
 export const shop = (): Generation =>
   generation([
-    route('orders.receipt', { on: ['order.paid', 'order.refunded'], maxAge: 86_400_000 }),
+    route('orders.receipt', {
+      on: ['order.paid', 'order.refunded'],
+      maxAge: 86_400_000,
+      slo: { target: 99.9, latency: 1_000 },
+    }),
     route('orders.audit', { on: ['order.**'], handler: 'log', breaker: undefined }),
     route('orders.paused', { enabled: false }),
     route('accounts.welcome', {

@@ -2,6 +2,7 @@
 import type { Pipeline, Route } from '../../core/route.ts';
 import { by, duration, highest, increase, is, level, type Scope, select, slope, within } from '../promql.ts';
 import { type AlertRule, hours, minutes, thisRoute } from './rule.ts';
+import { sloAlerts } from './slo.ts';
 
 const perRoute = ['pipeline', 'route'] as const;
 const perHandler = ['pipeline', 'route', 'handler'] as const;
@@ -133,6 +134,7 @@ function routeAlerts(route: Route, scope: Scope): readonly AlertRule[] {
     ...deadLetterAlerts(route, scope),
     ...(route.breaker === undefined ? [] : [circuitOpen(route.breaker.maxOpenFor, scope)]),
     ...(route.maxAge === undefined ? [] : [heldTooLong(route.maxAge, scope)]),
+    ...sloAlerts(route, scope),
   ];
   return rules.map((rule) => ({ ...rule, labels: { pipeline: route.pipeline, route: route.id } }));
 }

@@ -18,6 +18,12 @@ export interface AlertRule {
   readonly description: string;
 }
 
+/** What other rules read in place of many series. */
+export interface RecordingRule {
+  readonly record: string;
+  readonly expr: string;
+}
+
 export const minutes = (count: number): number => count * 60_000;
 export const hours = (count: number): number => minutes(count * 60);
 

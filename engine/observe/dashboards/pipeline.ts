@@ -13,6 +13,7 @@ import {
   failureShare,
   quantiles,
 } from './parts.ts';
+import { sloPanels } from './slo.ts';
 
 /** At most 40 characters, as Grafana wants it; the hash tells long names apart. */
 export function uidOf(pipeline: string): string {
@@ -72,6 +73,7 @@ function routeRow(route: Route): Row {
     key: `route/${route.id}`,
     title: `${route.id}: ${route.on.join(', ')} to ${route.handler}`,
     panels: [
+      ...(route.slo === undefined ? [] : sloPanels(route.slo, scope)),
       ...flow(route, scope),
       ...waiting(route, scope),
       ...(route.rateLimit === undefined ? [] : [limited(route.rateLimit, scope)]),

@@ -52,6 +52,16 @@ export const routeMetrics = [
     alerts: [],
   },
   {
+    name: 'eventflow_slo_deliveries_total',
+    type: 'counter',
+    help: 'Deliveries of a route with an slo that ended: good, slow (later than its latency) or failed (dead-lettered).',
+    labels: [...perRoute, 'result'],
+    unit: 'short',
+    scope: 'engine',
+    panel: 'Deliveries that miss the objective',
+    alerts: ['EventFlowSloBurnsFast', 'EventFlowSloBurnsSlowly'],
+  },
+  {
     name: 'eventflow_attempts_total',
     type: 'counter',
     help: 'Attempts by outcome and class of error (none when there was no error).',
