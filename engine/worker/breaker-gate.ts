@@ -143,7 +143,8 @@ export class BreakerGate {
       }
       try {
         const { won, stored } = await this.#deps.store.swap(this.key, before.version, state);
-        this.#adopt(stored, won);
+        // A store that has forgotten it knows less than we do, and not what we asked it to put down.
+        this.#adopt(won || stored.version > 0 ? stored : { ...stored, state: before.state }, won);
         if (won) return state;
       } catch (error) {
         this.#deps.onFault(error as Error);

@@ -40,14 +40,16 @@ export class BreakerKeys {
   /** The one that the keys share that have none. */
   readonly #others: string;
   readonly #join: (key: string) => Share;
+  readonly #onLeave: () => void;
   /** The one that was used last is the last. */
   readonly #shares = new Map<string, Share>();
 
   /** `storage`: of the route's group, so that a renamed route keeps its breakers. A host is the same for every route. */
-  constructor(route: Route, storage: string, join: (key: string) => Share) {
+  constructor(route: Route, storage: string, join: (key: string) => Share, onLeave: () => void) {
     this.#head = route.breaker?.scope === 'host' ? 'host:' : `key:${storage}:`;
     this.#others = `${this.#head}(others)`;
     this.#join = join;
+    this.#onLeave = onLeave;
   }
 
   /** The breaker of `key`. */
@@ -84,6 +86,7 @@ export class BreakerKeys {
   leave(): void {
     for (const share of this.#shares.values()) share.leave();
     this.#shares.clear();
+    this.#onLeave();
   }
 
   #open(): BreakerState[] {

@@ -43,6 +43,8 @@ export class BreakerBoard {
   #shared = new Map<string, Shared>();
   /** As the bus had them when it was asked last. */
   #stored: ReadonlyMap<string, StoredBreaker> = new Map();
+  /** Routes with a breaker for each key. */
+  #keyed = new Set<BreakerKeys>();
   #timer: Timer | undefined;
 
   constructor(deps: BreakerBoardDeps) {
@@ -58,9 +60,15 @@ export class BreakerBoard {
 
   /** The breakers of a route that has one for each key; undefined for any other. */
   joinKeys(route: Route, listener: BreakerListener, storage = route.group): BreakerKeys | undefined {
-    return isKeyed(route.breaker)
-      ? new BreakerKeys(route, storage, (key) => this.#join(key, route, listener))
-      : undefined;
+    if (!isKeyed(route.breaker)) return undefined;
+    const keys = new BreakerKeys(
+      route,
+      storage,
+      (key) => this.#join(key, route, listener),
+      () => this.#keyed.delete(keys),
+    );
+    this.#keyed.add(keys);
+    return keys;
   }
 
   #join(key: string, route: Route, listener: BreakerListener): Share {
@@ -103,7 +111,7 @@ export class BreakerBoard {
   #poll(): void {
     this.#timer = this.#deps.timers.after(pollMs, () => {
       this.#poll();
-      if (this.#shared.size > 0) void this.refresh();
+      if (this.#shared.size > 0 || this.#keyed.size > 0) void this.refresh();
     });
   }
 

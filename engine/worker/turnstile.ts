@@ -273,5 +273,6 @@ export class Turnstile {
   }
 }
 
-const hasWaited = ({ entry }: Candidate): 0 | 1 => (entry.state === undefined ? 0 : 1);
+/** It came back from the retry set, or out of the hands of a process that ended; what waits here is asked for again as such. */
+const hasWaited = ({ entry }: Candidate): 0 | 1 => (entry.state === undefined && entry.starts === 1 ? 0 : 1);
 const ageOf = ({ entry }: Candidate): number => entry.publishedAt;

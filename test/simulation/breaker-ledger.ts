@@ -1,6 +1,7 @@
 /** What the breakers were told and what they let through, over all engines. */
 import type { BreakerState } from '../../engine/core/breaker.ts';
 import type { BreakerPolicy, Route } from '../../engine/core/route.ts';
+import type { EventEnvelope } from '../../engine/plugin.ts';
 import { breakerKey } from '../../engine/worker/breakers.ts';
 import type { BusModel } from './model/bus-model.ts';
 import { routes } from './routes.ts';
@@ -20,6 +21,11 @@ interface Probe {
   running: boolean;
   /** The store knows of it no more. */
   over: boolean;
+}
+
+function keyOf(route: Route, event: EventEnvelope): string {
+  const scope = route.breaker?.scope;
+  return typeof scope === 'object' ? `key:${route.group}:${scope.key(event)}` : breakerKey(route);
 }
 
 export class BreakerLedger {
@@ -48,7 +54,7 @@ export class BreakerLedger {
   /** The store took a new state. */
   changed(key: string, before: BreakerState | undefined, after: BreakerState, host: Host): void {
     const { now } = this.#time;
-    const policy = this.#policies.get(key);
+    const policy = this.#policyOf(key);
     if (policy === undefined) return;
     if (before?.kind !== after.kind) this.#run.cover(`breaker: ${before?.kind ?? 'new'} → ${after.kind}`);
     if (after.kind === 'closed') this.#notClosedSince.delete(key);
@@ -116,9 +122,14 @@ export class BreakerLedger {
     }
   }
 
-  started(route: Route, period: number, probe: string | undefined, host: Host): void {
-    const key = breakerKey(route);
-    const policy = this.#policies.get(key);
+  #policyOf(key: string): BreakerPolicy | undefined {
+    const [, group = ''] = key.split(':');
+    return this.#policies.get(key.startsWith('key:') ? `route:${group}` : key);
+  }
+
+  started(route: Route, event: EventEnvelope, period: number, probe: string | undefined, host: Host): void {
+    const key = keyOf(route, event);
+    const policy = this.#policyOf(key);
     if (policy === undefined) return;
     if (probe === undefined) return this.#startedPlain(key, period, host);
     this.#run.cover('probe');
@@ -150,8 +161,8 @@ export class BreakerLedger {
   }
 
   /** `well`: in time, and not against the target. */
-  ended(route: Route, period: number, probe: string | undefined, well: boolean): void {
-    const key = breakerKey(route);
+  ended(route: Route, event: EventEnvelope, period: number, probe: string | undefined, well: boolean): void {
+    const key = keyOf(route, event);
     if (probe !== undefined) {
       const leased = this.#probes.get(probe);
       if (leased !== undefined) leased.running = false;

@@ -26,6 +26,8 @@ export const mustHappen: readonly string[] = [
   'misbehaved',
   'in the order of its key',
   'postponed',
+  'start under a limit',
+  'start under the limit of a key',
   'recalled',
   'missed',
   'dead: exhausted',

@@ -95,7 +95,8 @@ function handle(deps: HandlerDeps, event: EventEnvelope, delivery: RunningDelive
   if (pair === undefined) return undefined;
   const firstRun = pair.runs === 0;
   ledger.started(pair, delivery.attempt, host);
-  ledger.breakers.started(route, delivery.period, delivery.probe, host);
+  ledger.breakers.started(route, event, delivery.period, delivery.probe, host);
+  ledger.rates.started(route, event);
   const script = scriptOf(endpoints.seed, route.group, event.id);
   if (endpoints.down.has(route.handler)) return answerIn(deps, delivery, pair, 'outage', 20);
   const act = actOf(script, delivery.attempt, firstRun);
@@ -135,9 +136,9 @@ function answer(
   pair: Pair,
   act: Act | 'outage',
 ): Skip | undefined {
-  const { period, probe } = delivery;
+  const { event, period, probe } = delivery;
   const ended = (well: boolean): void => {
-    if (delivery.live) ledger.breakers.ended(route, period, probe, well);
+    if (delivery.live) ledger.breakers.ended(route, event, period, probe, well);
   };
   switch (act) {
     case 'fail':

@@ -10,6 +10,7 @@ import { BreakerLedger } from './breaker-ledger.ts';
 import type { BusModel } from './model/bus-model.ts';
 import { originOf, type Settled, type Swept } from './model/state.ts';
 import { OrderLedger } from './order-ledger.ts';
+import { RateLedger } from './rate-ledger.ts';
 import { leaseMs, routeByGroup } from './routes.ts';
 import type { Run } from './run.ts';
 import type { FakeTime, Host } from './time.ts';
@@ -41,6 +42,8 @@ export interface Pair {
   lostLeases: number;
   dueAt: number;
   dueAttempt: number;
+  /** It was postponed, and has not run since. */
+  waits: boolean;
   /** A failing endpoint has met it: what becomes of it is not its script's alone. */
   touched: boolean;
   /** Acked as not wanted: which types its route wanted then was another matter. */
@@ -50,6 +53,7 @@ export interface Pair {
 export class Ledger {
   readonly breakers: BreakerLedger;
   readonly order: OrderLedger;
+  readonly rates: RateLedger;
   readonly pairs = new Map<string, Map<string, Pair>>();
   /** Not settled yet, by group and origin. */
   readonly open = new Map<string, Map<string, Pair>>();
@@ -66,6 +70,7 @@ export class Ledger {
     this.#time = time;
     this.breakers = new BreakerLedger(run, time);
     this.order = new OrderLedger(run, time);
+    this.rates = new RateLedger(run, time);
   }
 
   // ── publishing ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -123,6 +128,7 @@ export class Ledger {
       lostLeases: 0,
       dueAt: 0,
       dueAttempt: 0,
+      waits: false,
       touched: false,
       unmatched: false,
     };
@@ -219,6 +225,10 @@ export class Ledger {
       this.#run.fail('no more attempts than the policy allows', `${group} ${event.origin}: ${attempt}`);
     // One that thaws may run what it held before, and is fenced when it settles.
     const current = holder?.startsWith(`${host.name}#`) === true;
+    if (current && pair.waits && attempt !== pair.dueAttempt) {
+      this.#run.fail('a wait spends no attempt', `${group} ${event.origin}: ${attempt} after ${pair.dueAttempt}`);
+    }
+    pair.waits = false;
     if (current && attempt === pair.dueAttempt && this.#time.now < pair.dueAt) {
       const detail = `${group} ${event.origin}, ${pair.dueAt - this.#time.now} ms early`;
       this.#run.fail('no retry runs before its time', detail);
@@ -291,6 +301,7 @@ export class Ledger {
     this.#run.cover('postponed');
     pair.dueAt = this.#time.now + delayMs;
     pair.dueAttempt = entry.state?.attempt ?? 1;
+    pair.waits = true;
     pair.holder = undefined;
     pair.lostLeases = 0;
   }
@@ -327,6 +338,7 @@ export class Ledger {
   redriving(model: BusModel, ids: readonly string[]): void {
     for (const pair of this.#letters(model, ids)) {
       this.#run.cover('redriven');
+      pair.waits = false;
       this.order.redriven(pair);
       pair.lostLeases = 0;
       pair.dueAttempt = 0;
@@ -366,6 +378,7 @@ export class Ledger {
         pair.holder = held.get(origin);
         // Numbers that were set back with a settlement that is undone now: given the benefit of the doubt.
         pair.lostLeases += maxCrashes;
+        pair.waits = false;
         // A postponement that is undone now has no time to wait for.
         pair.dueAt = 0;
         if (resting.has(origin) && pair.state !== 'open') {
@@ -376,6 +389,7 @@ export class Ledger {
       }
     }
     this.breakers.rolledBack(model);
+    this.rates.rolledBack();
     this.order.failedOver();
   }
 

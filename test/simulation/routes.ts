@@ -1,7 +1,7 @@
 /** The routes and events that a simulated world has: few, but with every policy among them. */
 import type { Publication } from '../../engine/bus/bus.ts';
 import type { StreamRule } from '../../engine/core/match.ts';
-import type { Generation, Route } from '../../engine/core/route.ts';
+import type { EventKey, Generation, Route } from '../../engine/core/route.ts';
 import { storeEnvelope } from '../../engine/event.ts';
 import { breakerPolicy, retryPolicy, routeOf } from '../support/policies.ts';
 
@@ -19,6 +19,9 @@ const letters = (maxEntries: number, onFull: 'pause' | 'dropOldest'): Route['dea
   maxEntries,
   onFull,
 });
+
+/** Stands for a customer. */
+const thirdOf: EventKey = { source: 'event.id', key: ({ id }) => String(Number(id.slice(1)) % 3) };
 
 const common = { handler: 'sink', plugin: 'p', timeout: 1_000, retry } as const;
 
@@ -68,8 +71,27 @@ export const routes: readonly Route[] = [
     on: ['user.**'],
     concurrency: 3,
     breaker,
-    ordering: { source: 'event.id', key: ({ id }) => String(Number(id.slice(1)) % 3) },
+    ordering: thirdOf,
     deadLetter: letters(6, 'dropOldest'),
+  }),
+  routeOf({
+    ...common,
+    pipeline: 'orders',
+    id: 'notify',
+    on: ['order.sent'],
+    concurrency: 3,
+    rateLimit: { limit: 3, per: 900, key: undefined },
+    deadLetter: letters(60, 'pause'),
+  }),
+  routeOf({
+    ...common,
+    pipeline: 'orders',
+    id: 'partners',
+    on: ['order.paid'],
+    concurrency: 3,
+    rateLimit: { limit: 2, per: 700, key: thirdOf },
+    breaker: { ...breaker, scope: thirdOf },
+    deadLetter: letters(60, 'pause'),
   }),
 ];
 

@@ -48,6 +48,8 @@ const caughtBy: Readonly<Record<Bug, readonly string[]>> = {
   ],
   'a full DLQ takes more': ['a DLQ is never above its limit'],
   'every engine wins the probe': ['no more probes than the policy allows'],
+  'gives permits to every engine': ['no span has more starts than the limit says'],
+  'lets a wait cost an attempt': ['a wait spends no attempt', 'a retry waits as its policy says'],
   'the heartbeat does nothing': ['who is well keeps its leases'],
   'everybody has the turn': ['one key after another', 'a key is settled in its order'],
 };
@@ -82,6 +84,8 @@ function sentenceOf(bug: Bug): string {
     case 'the heartbeat does nothing':
       return 'has a heartbeat that does nothing';
     case 'forgets the dedupe key':
+    case 'gives permits to every engine':
+    case 'lets a wait cost an attempt':
     case 'promotes twice':
     case 'reclaims before the lease ends':
     case 'trims what is pending':

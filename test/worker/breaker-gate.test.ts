@@ -25,7 +25,7 @@ class SharedStore implements BreakerStore {
 
   async forget(_: string, expected: number): Promise<void> {
     await Promise.resolve();
-    if (this.stored.version === expected) this.stored = { key, version: 0, state: closedBreaker(this.stored.version) };
+    if (this.stored.version === expected) this.stored = { key, version: 0, state: closedBreaker(0) };
   }
 
   async swap(_: string, expected: number, state: BreakerState): ReturnType<BreakerStore['swap']> {
@@ -36,7 +36,8 @@ class SharedStore implements BreakerStore {
     if (won) this.stored = { key, version: expected + 1, state };
     await Promise.resolve();
     if (this.fault === 'lostReply') throw new Error('the answer was lost');
-    return { won, stored: this.stored };
+    // As Redis does: with nothing stored, the answer is what was asked for.
+    return { won, stored: this.stored.version === 0 ? { ...this.stored, state } : this.stored };
   }
 }
 
@@ -246,4 +247,19 @@ test('an answer that was overtaken by a change of ours is not taken for a store 
   await engines.open();
   gate.absorb(before.stored, before.version);
   assert.equal(gate.state.kind, 'open');
+});
+
+test('a failure is counted once when the store has forgotten the breaker meanwhile', async () => {
+  const { store, gates } = new Engines(1);
+  const [gate] = gates;
+  assert.ok(gate);
+  gate.report(0, 'down');
+  await gate.settled();
+  await store.forget(key, 1);
+  gate.report(0, 'down');
+  await gate.settled();
+  assert.deepEqual(
+    [gate.state.kind, gate.state.kind === 'closed' && gate.state.failures, gate.version],
+    ['closed', 2, 1],
+  );
 });

@@ -15,6 +15,8 @@ export const bugs = [
   'every engine wins the probe',
   'the heartbeat does nothing',
   'everybody has the turn',
+  'gives permits to every engine',
+  'lets a wait cost an attempt',
 ] as const;
 
 export type Bug = (typeof bugs)[number];

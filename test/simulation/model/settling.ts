@@ -57,7 +57,8 @@ export class Settling {
   }
 
   #postpone(group: ModelGroup, lease: Lease, { delayMs }: Postponement, now: number): SettleResult {
-    const state = lease.later?.state ?? { attempt: 1, attempts: [] };
+    const before = lease.later?.state ?? { attempt: 1, attempts: [] };
+    const state = this.#bug === 'lets a wait cost an attempt' ? { ...before, attempt: before.attempt + 1 } : before;
     const due = now + Math.max(0, Math.ceil(delayMs));
     group.pending.delete(lease.id);
     const later = { entry: lease.entry, id: this.#streams.newId(now), state, due, postponed: true } as const;
