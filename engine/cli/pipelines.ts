@@ -1,5 +1,12 @@
 /** The allowed plugins and the compiled pipelines, as the engine would see them. */
-import { type Diagnostic, loadGeneration, loadSettings, readCatalog, type Settings } from '../config/index.ts';
+import {
+  type Diagnostic,
+  type LoadResult,
+  loadGeneration,
+  loadSettings,
+  readCatalog,
+  type Settings,
+} from '../config/index.ts';
 import type { Generation } from '../core/route.ts';
 import type { PluginCatalog } from '../plugins/manifest.ts';
 import { exit, Failure } from './exit.ts';
@@ -26,7 +33,7 @@ export async function loadPipelines(settings: Settings) {
 }
 
 /** The pipelines as they were loaded; throws a `Failure` with every problem when there is one. */
-export async function expectPipelines(settings: Settings) {
+export async function expectPipelines(settings: Settings): Promise<Extract<LoadResult, { ok: true }>> {
   const loaded = await loadPipelines(settings);
   if (loaded.ok) return loaded;
   throw new Failure(exit.config, `the pipelines are wrong\n\n${formatAll(loaded.diagnostics, loaded.sources)}`);

@@ -83,6 +83,15 @@ test('the installed command prints its version', async () => {
   assert.equal(stdout, `${version}\n`);
 });
 
+test('every template of the installed init is valid, and passes its tests', async () => {
+  for (const template of ['minimal', 'webhooks', 'full']) {
+    const made = await eventflow('init', template, '--template', template);
+    assert.equal(made.code, 0, made.stderr);
+    const cwd = join(project(), template);
+    for (const command of ['validate', 'test']) await run(process.execPath, [bin(), command], { cwd });
+  }
+});
+
 test("a third party's bad options are reported where they stand in the YAML", async () => {
   await writeFile(
     join(project(), 'pipelines/contacts.yaml'),
