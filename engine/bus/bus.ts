@@ -147,7 +147,7 @@ export interface GroupTotals {
   readonly accepted: number;
   readonly delivered: number;
   readonly skipped: number;
-  /** In one of its streams but of a type that the route does not want. */
+  /** In one of its streams but of a type that the route does not want, or one that its `when` is false for. */
   readonly unmatched: number;
   /** Dead-lettered; a letter that was redriven or discarded is taken off again by `redriven` and `discarded`. */
   readonly dead: number;

@@ -94,7 +94,7 @@ export const routeMetrics = [
   {
     name: 'eventflow_unmatched_total',
     type: 'counter',
-    help: 'Events that the route read from one of its streams and does not want.',
+    help: 'Events that the route read from one of its streams and does not want: of another type, or its `when` is false.',
     labels: perRoute,
     unit: 'short',
     scope: 'engine',
