@@ -12,6 +12,49 @@ export interface Claim {
   readonly previous?: string | undefined;
 }
 
+/** A group as the bus tells of it. */
+export interface GroupInfo {
+  readonly group: string;
+  /** Where its state rests: the same for all of its names. */
+  readonly storage: string;
+  /** What it was called before, the latest first. */
+  readonly former: readonly string[];
+  readonly patterns: readonly string[];
+  readonly streams: readonly string[];
+  /** ms since the epoch. */
+  readonly activatedAt: number;
+  /** Since when no engine has had its route, which was taken out of the files; ms since the epoch. */
+  readonly removedAt: number | undefined;
+  /** Live engines whose generation has the route, also where it is disabled. */
+  readonly engines: readonly string[];
+}
+
+/** What an engine's generation has. */
+export interface Claims {
+  /** Disabled ones included. */
+  readonly routes: readonly Claim[];
+  readonly generation: number;
+  readonly hash: string;
+}
+
+export interface ClaimResult {
+  /** Groups that got another name by this call. */
+  readonly renamed: readonly { readonly from: string; readonly to: string }[];
+  /** Routes whose previous group the bus has never seen: they start with nothing. */
+  readonly unknown: readonly Claim[];
+}
+
+export interface EngineInfo {
+  readonly name: string;
+  /** Last sign of life, ms since the epoch. */
+  readonly at: number;
+  readonly generation: number;
+  readonly hash: string;
+}
+
+/** So long after its last sign of life an engine counts as gone, ms. */
+export const engineLifeMs = 20_000;
+
 /** What the bus keeps of a group. */
 export interface Holding {
   readonly storage: string;

@@ -7,8 +7,8 @@
  * do retries become dead letters. So neither a rolling change, in which some engines still have the route, nor a fleet
  * that is switched off for a night while another one shares its store, costs a delivery anything.
  */
-import type { Bus, Claims, GroupInfo } from '../bus/bus.ts';
-import type { Claim } from '../core/claims.ts';
+import type { Bus, GroupInfo } from '../bus/bus.ts';
+import type { Claim, Claims } from '../core/claims.ts';
 import type { Generation } from '../core/route.ts';
 import type { Timer, Timers } from '../core/timers.ts';
 import type { Observer } from '../observe/signals.ts';

@@ -32,7 +32,12 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'store-watch.ts': ['errors.ts', 'bus/bus.ts', 'observe/signals.ts'],
   'engine-options.ts': ['bus/bus.ts', 'config', 'observe/signals.ts', 'own-process.ts', 'plugins/manifest.ts'],
   'planning.ts': ['core', 'config', 'plugins/manifest.ts', 'observe/redact.ts', 'operations'],
-  'reload.ts': ['core', 'errors.ts', 'config', 'worker', 'observe/signals.ts', 'operations/operations.ts'],
+  'config-error.ts': ['errors.ts'],
+  'generations.ts': ['core', 'operations/operations.ts'],
+  'reload.ts': [
+    ...['core', 'errors.ts', 'config', 'worker', 'observe/signals.ts', 'operations/operations.ts', 'generations.ts'],
+  ],
+  'last-good.ts': ['core', 'config', 'config-error.ts', 'engine-options.ts', 'plugins/manifest.ts', 'reload.ts'],
   'pipeline-test': [
     ...['core', 'errors.ts', 'event.ts', 'plugin.ts', 'config', 'plugins', 'worker'],
     ...['bus/bus.ts', 'bus/open.ts', 'observe/signals.ts'],

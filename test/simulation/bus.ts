@@ -4,11 +4,8 @@
  */
 import type {
   Bus,
-  ClaimResult,
-  Claims,
   DeadLetterStore,
   Durability,
-  EngineInfo,
   Entry,
   Group,
   GroupInfo,
@@ -24,6 +21,7 @@ import type {
   SettleResult,
   Tally,
 } from '../../engine/bus/bus.ts';
+import type { ClaimResult, Claims, EngineInfo } from '../../engine/core/claims.ts';
 import { EventFlowError } from '../../engine/errors.ts';
 import type { Ledger } from './ledger.ts';
 import type { BusModel } from './model/bus-model.ts';
@@ -86,9 +84,10 @@ export class SimulatedBus implements Bus {
   }
 
   async claim(claims: Claims): Promise<ClaimResult> {
-    const plan = await this.#network.call(this.#host, 'claim', ({ store }) =>
-      store.apply((model) => model.claim(this.#host.name, claims, this.now())),
-    );
+    const plan = await this.#network.call(this.#host, 'claim', ({ store }) => {
+      this.#ledger.claimed(claims.routes.map(({ group }) => group));
+      return store.apply((model) => model.claim(this.#host.name, claims, this.now()));
+    });
     this.#storages = plan.storages;
     return { renamed: plan.renames.map(({ from, to }) => ({ from, to })), unknown: plan.unknown };
   }

@@ -8,7 +8,7 @@ import type { Dice } from './dice.ts';
 import { type Endpoints, scriptedHandler } from './handlers.ts';
 import type { Ledger } from './ledger.ts';
 import type { Network } from './network.ts';
-import { drainMs, type Files, generationOf, leaseMs } from './routes.ts';
+import { drainMs, type Files, generationOf, leaseMs, removedGraceMs } from './routes.ts';
 import type { Run } from './run.ts';
 import { Host } from './time.ts';
 
@@ -51,6 +51,7 @@ export class SimulatedEngine {
         ),
       journal: 'all',
       leaseMs,
+      removedGraceMs,
       random: dice.next,
       timers: network.time.timersOf(this.host),
     });

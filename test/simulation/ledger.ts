@@ -11,7 +11,7 @@ import type { BusModel } from './model/bus-model.ts';
 import { originOf, type Settled, type Swept } from './model/state.ts';
 import { OrderLedger } from './order-ledger.ts';
 import { RateLedger } from './rate-ledger.ts';
-import { leaseMs, routeByGroup } from './routes.ts';
+import { leaseMs, removedGraceMs, routeByGroup } from './routes.ts';
 import type { Run } from './run.ts';
 import type { FakeTime, Host } from './time.ts';
 
@@ -50,6 +50,9 @@ export interface Pair {
   unmatched: boolean;
 }
 
+/** Longer than any host freezes or any call takes, ms. */
+const longestFreeze = 10_000;
+
 export class Ledger {
   readonly breakers: BreakerLedger;
   readonly order: OrderLedger;
@@ -64,6 +67,8 @@ export class Ledger {
   readonly #ids = new Set<string>();
   readonly #run: Run;
   readonly #time: FakeTime;
+  /** When each route was last claimed, and when the last long time without a claim ended. */
+  readonly #claims = new Map<string, { readonly at: number; readonly gapUntil: number }>();
 
   constructor(run: Run, time: FakeTime) {
     this.#run = run;
@@ -104,6 +109,22 @@ export class Ledger {
       if (event === undefined) this.#run.fail('an acknowledged event is never gone', `${result.entryId} at its answer`);
       else event.confirmed = true;
     }
+  }
+
+  /** An engine says which routes it has. */
+  claimed(groups: readonly string[]): void {
+    const { now } = this.#time;
+    for (const group of groups) {
+      const { at, gapUntil } = this.#claims.get(group) ?? { at: now, gapUntil: Number.NEGATIVE_INFINITY };
+      this.#claims.set(group, { at: now, gapUntil: now - at >= removedGraceMs ? now : gapUntil });
+    }
+  }
+
+  /** Nobody has had the route for the grace, or had not until a moment ago: whoever froze since may not know better. */
+  #isGone(group: string): boolean {
+    const { now } = this.#time;
+    const { at, gapUntil } = this.#claims.get(group) ?? { at: Number.NEGATIVE_INFINITY, gapUntil: now };
+    return now - at >= removedGraceMs || now - gapUntil <= longestFreeze;
   }
 
   /** A group that starts at the beginning gets what rests in its streams. */
@@ -309,13 +330,15 @@ export class Ledger {
   #buried({ words }: Extract<SettleItem, { kind: 'dead' }>, pair: Pair): void {
     const route = routeByGroup.get(pair.group);
     this.#run.cover(`dead: ${words.reason}`);
-    this.order.buried(pair);
+    if (words.reason === 'route_removed') this.order.removed(pair);
+    else this.order.buried(pair);
     pair.holder = undefined;
     const right: Partial<Record<string, boolean>> = {
       exhausted: words.attempts.length === route?.retry.maxAttempts,
       permanent: pair.refused > 0,
       crash_loop: pair.lostLeases >= maxCrashes,
       breaker_open: route?.breaker?.onOpen === 'deadLetter',
+      route_removed: this.#isGone(pair.group),
     };
     if (right[words.reason] === true) return;
     const detail = `${words.reason} ${pair.group} ${pair.event.origin}: ${words.attempts.length} attempts, ${pair.lostLeases} leases lost`;

@@ -48,6 +48,11 @@ export class OrderLedger {
 
   buried(pair: Pair): void {
     this.ended(pair);
+    this.removed(pair);
+  }
+
+  /** Dead for want of a route, whatever its turn: retries before it may not be due yet. */
+  removed(pair: Pair): void {
     const standing = this.#lineOf(pair)?.find((one) => one.pair === pair);
     if (standing !== undefined) standing.dead = true;
   }

@@ -7,6 +7,8 @@ import { breakerPolicy, retryPolicy, routeOf } from '../support/policies.ts';
 
 export const leaseMs = 3_000;
 export const drainMs = 1_500;
+/** How long no engine has a route before its retries are dead-lettered. */
+export const removedGraceMs = 2_000;
 
 export const types = ['order.paid', 'order.sent', 'user.new', 'user.gone'] as const;
 /** One stream for all users: a route that wants one type of it sees the others as unmatched. */

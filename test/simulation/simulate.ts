@@ -63,6 +63,7 @@ async function heal(world: World): Promise<void> {
     await world.pass(1_000);
     if (run.violation !== undefined) return;
     if (atRest(world)) break;
+    await redriveRemoved(world);
     await makeRoom(world, end - time.now < healingMs / 2);
   }
   if (!atRest(world)) {
@@ -72,14 +73,23 @@ async function heal(world: World): Promise<void> {
   judge(world);
 }
 
+const comesBack: ReadonlySet<string> = new Set(['breaker_open', 'route_removed']);
+
 function atRest({ store, time }: World): boolean {
   return [...store.model.groups.keys()].every((group) => {
     const { lag, pending, retrying, due } = store.model.stats(group, time.now);
-    // They come back when the breaker closes.
-    if (store.model.letters().some((letter) => letter.group === group && letter.reason === 'breaker_open'))
-      return false;
+    // They come back when the breaker closes, and by hand when the route is there again.
+    if (store.model.letters().some((letter) => letter.group === group && comesBack.has(letter.reason))) return false;
     return pending + retrying + due + lag.reduce((sum, { entries }) => sum + entries, 0) === 0;
   });
+}
+
+/** The routes are back, and a person sees to what was dead-lettered while they were not. */
+async function redriveRemoved({ store, people, time }: World): Promise<void> {
+  const removed = store.model.letters().filter(({ reason }) => reason === 'route_removed');
+  if (removed.length === 0) return;
+  people.deadLetters.redrive(removed.map(({ id }) => id)).catch(() => undefined);
+  await time.pass(50);
 }
 
 /** A person keeps the DLQs from being full. */

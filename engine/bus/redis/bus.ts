@@ -2,15 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClaimResult, Claims as EngineClaims, EngineInfo } from '../../core/claims.ts';
 import { streamOf } from '../../core/match.ts';
 import { EventFlowError } from '../../errors.ts';
 import type {
   Bus,
   BusOptions,
-  ClaimResult,
   Durability,
-  Claims as EngineClaims,
-  EngineInfo,
   Fill,
   Group,
   GroupInfo,

@@ -1,6 +1,15 @@
 /** Who has which routes: the names of groups, which of them nobody uses any more, and which engines live. */
-import { type Claim, type Holding, holdingOf, planClaims, type Rename } from '../../core/claims.ts';
-import { type ClaimResult, type Claims as EngineClaims, type EngineInfo, engineLifeMs } from '../bus.ts';
+import {
+  type Claim,
+  type ClaimResult,
+  type Claims as EngineClaims,
+  type EngineInfo,
+  engineLifeMs,
+  type Holding,
+  holdingOf,
+  planClaims,
+  type Rename,
+} from '../../core/claims.ts';
 import type { Connection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import type { GroupRecord, Registry } from './registry.ts';

@@ -4,15 +4,13 @@
  */
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import type { ClaimResult, Claims as EngineClaims, EngineInfo } from '../../core/claims.ts';
 import { EventFlowError } from '../../errors.ts';
 import type {
   Bus,
   BusOptions,
-  ClaimResult,
   DroppedLetter,
   Durability,
-  Claims as EngineClaims,
-  EngineInfo,
   Group,
   GroupInfo,
   GroupSpec,

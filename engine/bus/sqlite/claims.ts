@@ -1,7 +1,9 @@
 /** Who has which routes, where there is one engine: the owner of the file. */
+
+import type { ClaimResult, Claims as EngineClaims, EngineInfo } from '../../core/claims.ts';
 import { type Claim, type Holding, holdingOf, planClaims } from '../../core/claims.ts';
 import { EventFlowError } from '../../errors.ts';
-import type { ClaimResult, Claims as EngineClaims, EngineInfo, Purged } from '../bus.ts';
+import type { Purged } from '../bus.ts';
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
 import type { GroupState, State } from './state.ts';

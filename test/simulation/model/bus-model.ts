@@ -3,8 +3,6 @@
  * Nothing here waits or fails; links, lost answers and replicas are around it.
  */
 import type {
-  Claims,
-  EngineInfo,
   Entry,
   GroupInfo,
   GroupSpec,
@@ -17,6 +15,7 @@ import type {
   Turn,
 } from '../../../engine/bus/bus.ts';
 import type { BreakerState } from '../../../engine/core/breaker.ts';
+import type { Claims, EngineInfo } from '../../../engine/core/claims.ts';
 import { type ClaimPlan, holdingOf } from '../../../engine/core/claims.ts';
 import type { DeadLetter } from '../../../engine/core/delivery.ts';
 import { readsStream, type StreamRule } from '../../../engine/core/match.ts';

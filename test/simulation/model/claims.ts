@@ -1,7 +1,7 @@
 /** Who has which routes, and what groups are called. */
-import type { Claims, EngineInfo, GroupInfo } from '../../../engine/bus/bus.ts';
-import { engineLifeMs } from '../../../engine/bus/bus.ts';
-import { type ClaimPlan, type Holding, planClaims } from '../../../engine/core/claims.ts';
+import type { GroupInfo } from '../../../engine/bus/bus.ts';
+import type { Claims, EngineInfo } from '../../../engine/core/claims.ts';
+import { type ClaimPlan, engineLifeMs, type Holding, planClaims } from '../../../engine/core/claims.ts';
 import type { State } from './state.ts';
 
 /** What is told of a group beside what rests in it. */
