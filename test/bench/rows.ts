@@ -6,6 +6,7 @@ import { routePerType, routesForAll } from './engine.ts';
 import { benchIngest } from './ingest.ts';
 import { fill, type Production } from './producer.ts';
 import { median, type Reading } from './reading.ts';
+import { measureValidate, type ValidateReading } from './validate.ts';
 import { benchWebhook } from './webhook.ts';
 
 export interface Result {
@@ -289,6 +290,33 @@ function slower(claim: Claim, ours: readonly Reading[], theirs: readonly Reading
   return { ...claim, unit: 's', ratio, ours: events / other, theirs: events / mine };
 }
 
+/** Four times as many files must not take more than four times as long. */
+const validation: Group = {
+  rows: ['18'],
+  async run({ rounds }) {
+    const small = await measureValidate(125, 20, rounds);
+    const middle = await measureValidate(250, 20, rounds);
+    const large = await measureValidate(500, 20, rounds);
+    const claim = (
+      what: string,
+      unit: string,
+      by: 'ms' | 'mib',
+      from: ValidateReading,
+      to: ValidateReading,
+    ): Result => {
+      const times = to.pipelines / from.pipelines;
+      const ratio = to[by] / (times * from[by]);
+      const whole = `validate, ${to.pipelines} × 20 routes ÷ ${times} × ${from.pipelines}: ${what}`;
+      return { ...most('18', whole, 1.2, 1), unit, ratio, ours: to[by], theirs: times * from[by] };
+    };
+    return [
+      claim('time', 'ms', 'ms', small, middle),
+      claim('time', 'ms', 'ms', small, large),
+      claim('memory', 'MiB', 'mib', small, large),
+    ];
+  },
+};
+
 const embedded: Group = {
   rows: ['14'],
   async run() {
@@ -314,4 +342,5 @@ export const groups: readonly Group[] = [
   webhook,
   recovery,
   embedded,
+  validation,
 ];
