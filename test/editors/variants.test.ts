@@ -12,21 +12,34 @@ import { catalog, pipelineFixtures, typedIn, validatorOf } from './support.ts';
 const schema = (form: Partial<SchemaForm>): string =>
   publishSchema({ kind: 'pipeline', draft: '2020-12', variant: 'strict', ...form }, catalog).text;
 
-const strict = validatorOf(schema({}));
-const editor = validatorOf(schema({ variant: 'editor' }));
-const strict07 = validatorOf(schema({ draft: '07' }));
-const editor07 = validatorOf(schema({ draft: '07', variant: 'editor' }));
+interface Forms {
+  readonly strict: (value: unknown) => boolean;
+  readonly editor: (value: unknown) => boolean;
+  readonly strict07: (value: unknown) => boolean;
+  readonly editor07: (value: unknown) => boolean;
+}
+
+const formsOf = (kind: SchemaForm['kind']): Forms => ({
+  strict: validatorOf(schema({ kind })),
+  editor: validatorOf(schema({ kind, variant: 'editor' })),
+  strict07: validatorOf(schema({ kind, draft: '07' })),
+  editor07: validatorOf(schema({ kind, draft: '07', variant: 'editor' })),
+});
+
+const pipelines = formsOf('pipeline');
+const { strict, editor, editor07 } = pipelines;
 
 const hasReference = (value: unknown): boolean => JSON.stringify(value).includes('${');
 
 /** Says in which forms, if any, the value is judged otherwise than in the strict one. */
-function disagreements(value: unknown): readonly string[] {
-  const expected = strict(value);
+function disagreements(value: unknown, forms = pipelines): readonly string[] {
+  const expected = forms.strict(value);
+  const typed = forms.editor(value);
   const loose = hasReference(value);
   return [
-    ...(strict07(value) === expected ? [] : ['strict in draft-07']),
-    ...(editor(value) === expected || (loose && !expected) ? [] : ['for editors']),
-    ...(editor07(value) === editor(value) ? [] : ['for editors in draft-07']),
+    ...(forms.strict07(value) === expected ? [] : ['strict in draft-07']),
+    ...(typed === expected || (loose && !expected) ? [] : ['for editors']),
+    ...(forms.editor07(value) === typed ? [] : ['for editors in draft-07']),
   ];
 }
 
@@ -152,27 +165,54 @@ function replaced(value: unknown, [key, ...rest]: readonly string[], by: unknown
   return copy;
 }
 
-test('any value at any place of a good file is judged alike by all forms', () => {
-  const good = pipelineFixtures.filter(({ value }) => strict(value)).map(({ value }) => value);
-  const word = fc.constantFrom('', 'a', 'A B', '5s', 'fixed', 'high', '5xx', '$x', '{{ event.id }}', 'new', 'log');
-  const scalar = fc.oneof(
-    word,
-    fc.integer({ min: -1, max: 600 }),
-    fc.boolean(),
-    fc.constant(null),
-    fc.constant([]),
-    fc.constant({}),
-  );
-  const mutation = fc
-    .constantFrom(...good)
-    .chain((value) => fc.tuple(fc.constant(value), fc.constantFrom(...leaves(value)), scalar));
-  fc.assert(
-    fc.property(mutation, ([value, path, by]) => {
-      assert.deepEqual(disagreements(replaced(value, path, by)), []);
-    }),
-    { numRuns: 400 },
-  );
-});
+const textsOf = (pattern: RegExp): readonly unknown[] =>
+  files.filter((file) => pattern.test(file)).map((file) => typedIn(readFileSync(join(root, file), 'utf8')));
+
+/** Files of each kind that are good as they are typed. */
+const good: Readonly<Record<SchemaForm['kind'], readonly unknown[]>> = {
+  pipeline: pipelineFixtures.filter(({ value }) => strict(value)).map(({ value }) => value),
+  settings: textsOf(/(^|\/)eventflow\.yaml$/),
+  test: textsOf(/^(pipelines|engine|examples)\/.*\.test\.yaml$/),
+};
+
+for (const kind of schemaKinds) {
+  test(`any value at any place of a good ${kind} file is judged alike by all forms`, () => {
+    const forms = kind === 'pipeline' ? pipelines : formsOf(kind);
+    assert.ok(good[kind].length >= 4);
+    for (const value of good[kind]) assert.ok(forms.editor(value), JSON.stringify(value));
+    const word = fc.constantFrom(
+      '',
+      'a',
+      'A B',
+      '5s',
+      'fixed',
+      'high',
+      '5xx',
+      '$x',
+      '{{ event.id }}',
+      'new',
+      'log',
+      'any',
+    );
+    const scalar = fc.oneof(
+      word,
+      fc.integer({ min: -1, max: 600 }),
+      fc.boolean(),
+      fc.constant(null),
+      fc.constant([]),
+      fc.constant({}),
+    );
+    const mutation = fc
+      .constantFrom(...good[kind])
+      .chain((value) => fc.tuple(fc.constant(value), fc.constantFrom(...leaves(value)), scalar));
+    fc.assert(
+      fc.property(mutation, ([value, path, by]) => {
+        assert.deepEqual(disagreements(replaced(value, path, by), forms), []);
+      }),
+      { numRuns: 400 },
+    );
+  });
+}
 
 test('what draft-07 cannot say is told', () => {
   const [mailer = []] = [catalog.handlers.get('every-word')];
