@@ -14,8 +14,20 @@ export interface Place {
   readonly origin: string;
   /** ms since the epoch. */
   readonly publishedAt: number;
+  /** Its origin as the numbers that it is made of: of one stream the later has the higher ones. */
+  readonly major: number;
+  readonly minor: number;
   /** It had given up, and a person sent it again: it goes to the end of its line. */
   readonly redriven: boolean;
+}
+
+/** Origins are numbers, or two of them with a dash between. */
+export function placeOf(delivery: Pick<Place, 'stream' | 'origin' | 'publishedAt'>, redriven: boolean): Place {
+  const { stream, origin, publishedAt } = delivery;
+  const dash = origin.indexOf('-');
+  const [major, minor] =
+    dash < 0 ? [Number(origin), 0] : [Number(origin.slice(0, dash)), Number(origin.slice(dash + 1))];
+  return { stream, origin, publishedAt, major, minor, redriven };
 }
 
 /** What is to be done about a line. */
@@ -65,16 +77,9 @@ const nothing: Next<never> = { start: undefined, recall: [] };
 
 const nameOf = ({ stream, origin }: Pick<Place, 'stream' | 'origin'>): string => `${origin} ${stream}`;
 
-/** Origins of one stream are numbers, or two of them with a dash between. */
-function compareOrigins(a: string, b: string): number {
-  const [aHead = '', aTail = '0'] = a.split('-');
-  const [bHead = '', bTail = '0'] = b.split('-');
-  return Number(aHead) - Number(bHead) || Number(aTail) - Number(bTail);
-}
-
 /** Negative when `a` was published before `b`. Between two streams their times decide. */
 export const comparePlaces = (a: Place, b: Place): number =>
-  a.stream === b.stream ? compareOrigins(a.origin, b.origin) : a.publishedAt - b.publishedAt;
+  a.stream === b.stream ? a.major - b.major || a.minor - b.minor : a.publishedAt - b.publishedAt;
 
 export class Lines<E> {
   readonly #room: Room;
@@ -202,14 +207,12 @@ export class Lines<E> {
   /** Those that were not seen are over: somebody else has settled them. */
   dropDoubted(): void {
     this.#endedMeanwhile = undefined;
-    for (const ticket of [...this.#tickets.values()]) if (ticket.doubted) this.#leave(ticket);
+    this.#retain((ticket) => !ticket.doubted);
   }
 
   /** Forgets everything but those of which `runs` holds. Whoever waits for them goes on as if nothing had been. */
   forget(runs: (place: Place) => boolean): void {
-    for (const ticket of [...this.#tickets.values()]) {
-      if (ticket.stand !== 'out' || !runs(ticket)) this.#leave(ticket);
-    }
+    this.#retain((ticket) => ticket.stand === 'out' && runs(ticket));
   }
 
   /** Whether the first of some line should have come before `time`. */
@@ -281,14 +284,19 @@ export class Lines<E> {
     this.#size += by * ticket.size;
   }
 
-  #join(key: string, { stream, origin, publishedAt, redriven }: Place, stand: Stand, at: number): Ticket<E> {
+  #join(
+    key: string,
+    { stream, origin, publishedAt, major, minor, redriven }: Place,
+    stand: Stand,
+    at: number,
+  ): Ticket<E> {
     let line = this.#lines.get(key);
     if (line === undefined) {
       line = { key, tickets: [], head: 0, kept: 0 };
       this.#lines.set(key, line);
     }
     const ticket: Ticket<E> = {
-      ...{ stream, origin, publishedAt, redriven },
+      ...{ stream, origin, publishedAt, major, minor, redriven },
       ...{ line, entry: undefined, size: 0, stand, at, doubted: false },
     };
     this.#tickets.set(nameOf(ticket), ticket);
@@ -296,10 +304,25 @@ export class Lines<E> {
     return ticket;
   }
 
-  #leave(ticket: Ticket<E>): void {
-    const { line } = ticket;
+  /** One by one would take the square of the longest line. */
+  #retain(keep: (ticket: Ticket<E>) => boolean): void {
+    for (const line of [...this.#lines.values()]) {
+      const before = line.tickets;
+      line.tickets = before.filter((ticket) => ticket !== undefined && keep(ticket));
+      line.head = 0;
+      if (line.tickets.length === 0) this.#lines.delete(line.key);
+      for (const ticket of before) if (ticket !== undefined && !keep(ticket)) this.#strike(ticket);
+    }
+  }
+
+  #strike(ticket: Ticket<E>): void {
     if (ticket.stand === 'waits') this.#count(ticket, -1);
     this.#tickets.delete(nameOf(ticket));
+  }
+
+  #leave(ticket: Ticket<E>): void {
+    const { line } = ticket;
+    this.#strike(ticket);
     if (line.tickets[line.head] === ticket) {
       line.tickets[line.head] = undefined;
       line.head += 1;

@@ -9,7 +9,7 @@
  * behind a later one. What no longer fits into memory is postponed and called back when it is first.
  */
 import type { Entry, Group, Resting, SettleItem, SettleResult } from '../bus/bus.ts';
-import { comparePlaces, Lines, type Next, type Place } from '../core/order.ts';
+import { comparePlaces, Lines, type Next, type Place, placeOf as placeFor } from '../core/order.ts';
 import type { OrderingRule } from '../core/route.ts';
 import type { Timers } from '../core/timers.ts';
 import { decodeEvent } from '../event.ts';
@@ -25,6 +25,8 @@ const brakePause = 100;
 /** Between two looks at what is still in other hands, ms. */
 const lookPause = 250;
 const sweepBatch = 500;
+/** Places put in line in one turn of the event loop: after a take-over there may be very many. */
+const notesInTurn = 2_000;
 
 export interface OrderDeps {
   readonly rule: OrderingRule;
@@ -52,13 +54,8 @@ export interface OrderDeps {
   readonly onFault: (error: Error) => void;
 }
 
-const placeOf = ({
-  stream,
-  origin,
-  publishedAt,
-  state,
-}: Pick<Resting, 'stream' | 'origin' | 'publishedAt' | 'state'>) =>
-  ({ stream, origin, publishedAt, redriven: state?.redrivenFrom !== undefined }) satisfies Place;
+const placeOf = (delivery: Pick<Resting, 'stream' | 'origin' | 'publishedAt' | 'state'>): Place =>
+  placeFor(delivery, delivery.state?.redrivenFrom !== undefined);
 
 interface Found {
   readonly key: string;
@@ -76,6 +73,8 @@ export class Ordering {
   readonly #turn: Turn;
   /** Read, and not in line yet. */
   #arrived: Entry[] = [];
+  /** Those of them that are being put in line. */
+  readonly #sorting = new Set<Entry>();
   /** What is not known for sure, and must be before anything new is read. */
   #doubt: 'none' | 'hands' | 'all' = 'none';
   #recovering = false;
@@ -110,11 +109,11 @@ export class Ordering {
 
   /** Entries whose lease must be kept. */
   entries(): readonly Entry[] {
-    return [...this.#arrived, ...this.#lines.entries()];
+    return [...this.#arrived, ...this.#sorting, ...this.#lines.entries()];
   }
 
   get waiting(): number {
-    return this.#arrived.length + this.#lines.kept;
+    return this.#arrived.length + this.#sorting.size + this.#lines.kept;
   }
 
   /** As `Group.read`, but gives only what may run. */
@@ -195,6 +194,7 @@ export class Ordering {
   #forget(): void {
     const unfinished = new Set(this.#deps.unfinished().map(({ stream, origin }) => `${stream}/${origin}`));
     this.#arrived = [];
+    this.#sorting.clear();
     this.#lines.forget(({ stream, origin }) => unfinished.has(`${stream}/${origin}`));
   }
 
@@ -258,22 +258,38 @@ export class Ordering {
     if (!(await this.#collect(signal))) return false;
     const resting = doubt === 'all' ? await this.#resting() : [];
     if (!this.holds || signal.aborted) return false;
-    const entries = this.#arrived.splice(0);
-    const found = entries.flatMap((entry): Found[] => {
+    for (const entry of this.#arrived.splice(0)) this.#sorting.add(entry);
+    const found = [...this.#sorting].flatMap((entry): Found[] => {
       const key = this.#keyOf(entry);
       return key === undefined ? [] : [{ key, place: placeOf(entry), entry, dueAt: undefined }];
     });
-    const known = new Set(found.map(({ entry }) => entry));
-    for (const one of [...found, ...resting].sort(inOrder)) this.#note(one);
+    if (!(await this.#noteAll([...found, ...resting].sort(inOrder), signal))) {
+      this.#arrived.push(...this.#sorting);
+      this.#sorting.clear();
+      return false;
+    }
     if (doubt === 'all') this.#lines.dropDoubted();
-    const unkeyed = entries.filter((entry) => !known.has(entry));
+    const unkeyed = [...this.#sorting];
+    this.#sorting.clear();
     this.#deps.start(this.#deps.sortOut([...unkeyed, ...this.#startable()]));
     return true;
   }
 
+  /** In order, so that whatever goes on meanwhile finds the older ones of its line there. */
+  async #noteAll(all: readonly Found[], signal: AbortSignal): Promise<boolean> {
+    const { timers } = this.#deps;
+    for (let from = 0; from < all.length; from += notesInTurn) {
+      if (from > 0) await new Promise<void>((resolve) => void timers.soon(resolve));
+      if (!this.holds || signal.aborted) return false;
+      for (const one of all.slice(from, from + notesInTurn)) this.#note(one);
+    }
+    return true;
+  }
+
   #note({ key, place, entry, dueAt }: Found): void {
-    if (entry === undefined) this.#lines.expect(key, place, dueAt);
-    else if (this.#put(key, entry) === 'aside') this.#putAside(entry);
+    if (entry === undefined) return this.#lines.expect(key, place, dueAt);
+    this.#sorting.delete(entry);
+    if (this.#put(key, entry) === 'aside') this.#putAside(entry);
   }
 
   *#startable(): Iterable<Entry> {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { comparePlaces, Lines, type Next, type Place, type Room } from '../../engine/core/order.ts';
+import { comparePlaces, Lines, type Next, type Place, placeOf, type Room } from '../../engine/core/order.ts';
 
 const wide: Room = { entries: 1_000, size: 1_000_000, behindAway: 16 };
-const place = (n: number, more: Partial<Place> = {}): Place => ({
-  ...{ stream: 's', origin: String(n), publishedAt: n, redriven: false },
-  ...more,
-});
+const place = (n: number, more: Partial<Place> = {}): Place => {
+  const { stream = 's', origin = String(n), redriven = false } = more;
+  return placeOf({ stream, origin, publishedAt: n }, redriven);
+};
 
 function arrive(lines: Lines<number>, key: string, n: number, more: Partial<Place> = {}): string | number {
   const how = lines.put(key, place(n, more), n, 1);
