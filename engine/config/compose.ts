@@ -1,6 +1,7 @@
 /** The pipeline schema with the options of the installed handlers in it, by `if`/`then` on `handler`. */
 import { readFileSync } from 'node:fs';
 import { fullName, type HandlerManifest, type PluginCatalog } from '../plugins/manifest.ts';
+import { routeSnippet } from './snippets.ts';
 import type { JsonSchema } from './validator.ts';
 
 type Schema = { [key: string]: unknown };
@@ -88,6 +89,8 @@ export function composeSchema(catalog: PluginCatalog): JsonSchema {
   const route = schema.$defs.route;
   const { title, description } = route.properties['handler'] as Schema;
   route.properties['handler'] = { title, description, ...nameOfHandler(known) };
+  const defaultSnippets = known.map(({ names: [name = ''], manifest }) => routeSnippet(name, manifest));
+  Object.assign(route, { defaultSnippets });
   const needy = known.filter(
     ({ manifest }) => Array.isArray(manifest.schema['required']) && manifest.schema['required'].length > 0,
   );

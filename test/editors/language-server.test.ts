@@ -248,6 +248,25 @@ for (const draft of schemaDrafts) {
       for (const field of ['use', 'maxAttempts', 'backoff', 'schedule']) assert.ok(offered.includes(field), field);
     });
 
+    test('a route to each handler is offered whole, and what it puts in is valid', async () => {
+      const start = pipeline(schema, crm).trimEnd();
+      const offered = await editor.offers('complete.yaml', `${start}\n  - |`);
+      for (const handler of ['webhook', 'crm']) {
+        const inserted = offered.get(`route to ${handler}`);
+        assert.ok(inserted !== undefined, [...offered.keys()].join());
+        // As an editor would: indented like the line, and nothing typed over the placeholders.
+        const text = `${start}\n  - ${inserted
+          .replace(/\n/g, '\n  ')
+          .replace(/\$\{\d+:((?:\\.|[^}\\])*)\}/g, '$1')
+          .replace(/\\([$}\\])/g, '$1')}\n`;
+        assert.deepEqual(
+          await editor.diagnose('inserted.yaml', text.replace('id: name', `id: ${handler}-2`)),
+          [],
+          text,
+        );
+      }
+    });
+
     test('over a field stands what it is for, with its default', async () => {
       const concurrency = await editor.hover('hover.yaml', pipeline(schema, `${crm}\n    concur|rency: 5`));
       assert.match(concurrency, /Deliveries of this route that run at once, per engine process\.\s+Default: `16`/);

@@ -19,7 +19,9 @@ export interface EditorDiagnostic {
 export interface Editor {
   /** What is underlined in a new file of this name and text. */
   diagnose(name: string, text: string): Promise<readonly EditorDiagnostic[]>;
-  /** The labels that are offered where `|` stands in the text. */
+  /** What is offered where `|` stands in the text: labels, and what comes into the file. */
+  offers(name: string, text: string): Promise<ReadonlyMap<string, string>>;
+  /** The labels alone. */
   complete(name: string, text: string): Promise<readonly string[]>;
   /** What is shown over the character behind `|`; empty when nothing is. */
   hover(name: string, text: string): Promise<string>;
@@ -130,17 +132,26 @@ export async function openEditor(
     diagnostics.delete(uri);
     return found;
   };
+  const offers = (name: string, withMark: string): Promise<ReadonlyMap<string, string>> => {
+    const { text, position } = marked(withMark);
+    return show(name, text, async (uri) => {
+      type Item = {
+        readonly label: string;
+        readonly insertText?: string;
+        readonly textEdit?: { readonly newText: string };
+      };
+      const { items } = await request<{ readonly items: readonly Item[] }>('textDocument/completion', {
+        textDocument: { uri },
+        position,
+      });
+      return new Map(items.map(({ label, insertText, textEdit }) => [label, textEdit?.newText ?? insertText ?? label]));
+    });
+  };
   return {
     diagnose: (name, text) =>
       show(name, text, (uri) => eventually(`diagnostics of ${name}`, () => diagnostics.get(uri), patience)),
-    complete: (name, withMark) => {
-      const { text, position } = marked(withMark);
-      return show(name, text, async (uri) => {
-        type Items = { readonly items: readonly { readonly label: string }[] };
-        const { items } = await request<Items>('textDocument/completion', { textDocument: { uri }, position });
-        return items.map(({ label }) => label);
-      });
-    },
+    offers,
+    complete: async (name, text) => [...(await offers(name, text)).keys()],
     hover: (name, withMark) => {
       const { text, position } = marked(withMark);
       return show(name, text, async (uri) => {
