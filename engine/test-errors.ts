@@ -23,8 +23,8 @@ export const testErrors = {
     help: '`file:` names a JSON file with one event, relative to the test: `{ "type": "order.paid", "data": { … } }`.',
   },
   EF2106: {
-    title: 'a time or a place that makes no sense',
-    help: 'Events stand in the order of time, checks come before `until`, and `...` is the last of a list.',
+    title: 'a time, a place or a number that makes no sense',
+    help: 'Events stand in the order of time, and there are at most 10,000 of them; checks come before `until`, and `...` is the last of a list.',
   },
   EF2107: {
     title: 'a pattern that means nothing',

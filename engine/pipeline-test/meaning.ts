@@ -7,6 +7,16 @@ import type { Expect, Test } from './test-file.generated.ts';
 import { atKey, atValue, type OpenTestFile } from './test-file.ts';
 import { formatTime, parseTime } from './words.ts';
 
+/** Of one test: more would say no more about a pipeline. */
+const mostEvents = 10_000;
+
+function tooMany(file: OpenTestFile, test: Test, path: readonly PathStep[]): Diagnostic[] {
+  const count = test.events.reduce((sum, { repeat = 1 }) => sum + repeat, 0);
+  if (count <= mostEvents) return [];
+  const message = `expected at most ${mostEvents.toLocaleString('en-US')} events, got ${count.toLocaleString('en-US')}`;
+  return [atValue(file, [...path, 'events'], 'EF2106', message)];
+}
+
 /** Reports and filters name tests by their names. */
 function repeatedNames(file: OpenTestFile): Diagnostic[] {
   const names = file.valid.tests.map(({ name }) => name);
@@ -27,6 +37,7 @@ function eventFiles(file: OpenTestFile, test: Test, path: readonly PathStep[]): 
 }
 
 function eventIds(file: OpenTestFile, test: Test, path: readonly PathStep[]): Diagnostic[] {
+  if (tooMany(file, test, path).length > 0) return [];
   const seen = new Set<string>();
   return planEvents(test.events, file.folder).flatMap(({ id, envelope, index }) => {
     const key = JSON.stringify([envelope['source'], id]);
@@ -97,6 +108,7 @@ export function checkMeaning(file: OpenTestFile): Diagnostic[] {
     );
     return [
       ...eventFiles(file, test, path),
+      ...tooMany(file, test, path),
       ...eventIds(file, test, path),
       ...timesInOrder(file, test, path),
       ...lateChecks(file, test, path),

@@ -136,16 +136,22 @@ function answersOf(test: Test, generation: Generation): Map<string, Answers> {
 const enabled = ({ routes }: Generation): Route[] => [...routes.values()].filter((route) => route.enabled);
 
 /** A test that says no end has one when everything is settled. */
-function endFailures(test: Test, path: readonly PathStep[], record: RunRecord, happened: Happened, file: OpenTestFile) {
-  if (record.ending === 'settled' || (record.ending === 'time' && test.until !== undefined)) return [];
+function endFailures(file: OpenTestFile, index: number, record: RunRecord, happened: Happened): Diagnostic[] {
+  const path: PathStep[] = ['tests', index, 'name'];
+  const { until } = file.valid.tests[index] as Test;
+  const when = formatTime(record.endedAt);
+  if (record.ending === 'endless') {
+    const message = `expected the test to come to an end, got no end of things that happen, up to ${when}`;
+    return [atValue(file, path, 'EF2110', message, { help: 'say with until: how much time passes' })];
+  }
+  if (record.ending === 'settled' || until !== undefined) return [];
   const waiting = enabled(happened.generation).flatMap((route) =>
     waitingIn(route, happened.events, record.timeline).map((event) => `${route.group} ${event}`),
   );
   const shown = waiting.slice(0, 10).join(', ');
-  const when = formatTime(record.endedAt);
   const message = `expected every delivery to be settled, got ${waiting.length} that wait after ${when}: ${shown}`;
   const help = 'say with until: how much time passes, and expect what waits then';
-  return [atValue(file, [...path, 'name'], 'EF2110', message, { help })];
+  return [atValue(file, path, 'EF2110', message, { help })];
 }
 
 function judge(file: OpenTestFile, index: number, record: RunRecord, happened: Happened): Diagnostic[] {
@@ -157,7 +163,7 @@ function judge(file: OpenTestFile, index: number, record: RunRecord, happened: H
   });
   const failures = [...failuresOf(test.expect, [...path, 'expect'], happened, true), ...checks];
   return [
-    ...endFailures(test, path, record, happened, file),
+    ...endFailures(file, index, record, happened),
     ...failures.map((failure) => {
       const atWhole = nodeAt(file.tree, failure.path)?.kind === 'fields';
       return (atWhole ? atKey : atValue)(file, failure.path, 'EF2110', failure.message);
@@ -257,8 +263,19 @@ export async function runTestFile(path: string, deps: TestDeps): Promise<FileRes
   return { ...prepared, tests, routes: uses.list() };
 }
 
+/** Lines that people are shown at most, of the beginning and of the end. */
+const mostShown = 200;
+
+function shortened(lines: readonly string[]): readonly string[] {
+  if (lines.length <= mostShown) return lines;
+  const left = (lines.length - mostShown).toLocaleString('en-US');
+  const half = mostShown / 2;
+  return [...lines.slice(0, half), `… ${left} lines are left out: all are in --output json`, ...lines.slice(-half)];
+}
+
 /** A failure as people read it: the place, and what happened. */
 export function tellFailure(result: TestResult, sources: ReadonlyMap<string, string>): string {
   const said = result.failures.map((failure) => formatDiagnostic(failure, sources.get(failure.file)));
-  return [...said, ['   what happened:', ...result.told.map((line) => `     ${line}`)].join('\n')].join('\n\n');
+  const told = shortened(result.told).map((line) => `     ${line}`);
+  return [...said, ['   what happened:', ...told].join('\n')].join('\n\n');
 }

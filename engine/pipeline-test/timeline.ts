@@ -48,6 +48,7 @@ export type Happening = What & {
 
 export class Timeline {
   readonly happenings: readonly Happening[];
+  readonly #known = new Map<string, readonly Happening[]>();
 
   constructor(happenings: readonly Happening[]) {
     this.happenings = happenings;
@@ -58,13 +59,17 @@ export class Timeline {
     return new Timeline(this.happenings.filter((one) => one.at <= at));
   }
 
+  /** Asked often, of runs with thousands of events: each answer is looked for once. */
   of<Kind extends What['kind']>(kind: Kind, route?: string): readonly Extract<Happening, { kind: Kind }>[] {
-    return this.happenings.filter(
-      (one): one is Extract<Happening, { kind: Kind }> =>
-        one.kind === kind && (route === undefined || ('route' in one && one.route === route)),
-    );
+    const key = `${kind} ${route ?? ''}`;
+    const found = this.#known.get(key) ?? this.happenings.filter((one) => isOf(one, kind, route));
+    this.#known.set(key, found);
+    return found as readonly Extract<Happening, { kind: Kind }>[];
   }
 }
+
+const isOf = (one: Happening, kind: What['kind'], route: string | undefined): boolean =>
+  one.kind === kind && (route === undefined || ('route' in one && one.route === route));
 
 /** How an attempt ended, in a word or two: `503`, `timeout`, `delivered`. */
 export function endingWords(ended: Extract<Happening, { kind: 'ended' }>): string {
@@ -103,34 +108,32 @@ function sentence(one: Happening): string | undefined {
   }
 }
 
-/** An attempt that took no time, or has not ended, is told by one line; the others begin with one of their own. */
-function beginnings(happenings: readonly Happening[]): Set<Happening> {
+/** An attempt that took no time is told by one line; the others begin with one of their own. */
+function beginnings({ happenings }: Timeline): Set<Happening> {
+  const open = new Map<string, Happening>();
   const told = new Set<Happening>();
   for (const one of happenings) {
-    if (one.kind !== 'started') continue;
-    const end = happenings.find(
-      (other) =>
-        other.kind === 'ended' &&
-        other.route === one.route &&
-        other.event === one.event &&
-        other.attempt === one.attempt &&
-        other.at >= one.at,
-    );
-    if (end === undefined || end.at > one.at) told.add(one);
+    if (one.kind !== 'started' && one.kind !== 'ended') continue;
+    const key = JSON.stringify([one.route, one.event]);
+    if (one.kind === 'started') open.set(key, one);
+    const start = open.get(key);
+    if (one.kind === 'started' || start === undefined) continue;
+    open.delete(key);
+    if (start.at < one.at) told.add(start);
   }
-  return told;
+  return new Set([...told, ...open.values()]);
 }
 
 /** One line each: time, event, route, what happened. `mask` takes secrets out. */
-export function tellTimeline({ happenings }: Timeline, mask: (text: string) => string): string[] {
-  const begun = beginnings(happenings);
-  const rows = happenings.flatMap((one) => {
+export function tellTimeline(timeline: Timeline, mask: (text: string) => string): string[] {
+  const begun = beginnings(timeline);
+  const rows = timeline.happenings.flatMap((one) => {
     const said = one.kind === 'started' && begun.has(one) ? `attempt ${one.attempt} begins` : sentence(one);
     if (said === undefined) return [];
     const event = 'event' in one ? one.event : '';
     return [[formatTime(one.at), event, 'route' in one ? one.route : '', mask(said)] as const];
   });
-  const widths = [0, 1, 2].map((column) => Math.max(0, ...rows.map((row) => row[column as 0].length)));
+  const widths = [0, 1, 2].map((column) => rows.reduce((most, row) => Math.max(most, row[column as 0].length), 0));
   return rows.map(([at, event, route, said]) =>
     [at.padStart(widths[0] ?? 0), event.padEnd(widths[1] ?? 0), route.padEnd(widths[2] ?? 0), said]
       .join('  ')
