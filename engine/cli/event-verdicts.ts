@@ -201,5 +201,13 @@ export function explainEvents(texts: readonly string[], request: ExplainRequest)
     const known = [...request.generation.routes.keys()].slice(0, 20).join(', ');
     throw new Failure(exit.failed, `expected a route, got ${JSON.stringify(unknown)}; routes: ${known}`);
   }
-  return texts.map((text) => explainOne(text, request));
+  return texts.map((text) => {
+    const { routes, ...rest } = explainOne(text, request);
+    const hidden = (value: RouteVerdict): RouteVerdict => ({
+      ...value,
+      reason: String(redact(value.reason, request.secrets)),
+      why: redact(value.why, request.secrets) as string[],
+    });
+    return { ...rest, routes: routes.map(hidden) };
+  });
 }

@@ -84,7 +84,14 @@ export class Executor {
     }
     if (!wants(event.type)) return { kind: 'unmatched' };
     const age = route.maxAge === undefined ? 0 : now() - entry.publishedAt;
-    return admitEvent(route, event, age, eventTypes().get(event.type));
+    const admitted = admitEvent(route, event, age, eventTypes().get(event.type));
+    return admitted.kind === 'dead' ? this.#masked(admitted) : admitted;
+  }
+
+  /** An expression may hold the value of a reference, and says what of it has no answer. */
+  #masked(dead: Extract<Admitted, { kind: 'dead' }>): Admitted {
+    const { mask } = this.#deps;
+    return mask === undefined ? dead : { ...dead, fault: { ...dead.fault, message: mask(dead.fault.message) } };
   }
 
   /** Starts the handler. `period` and `probe` come from the breaker, `gate` where that is one of a key. */

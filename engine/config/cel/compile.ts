@@ -175,16 +175,21 @@ export function compileWatched(
   return { root, evaluate };
 }
 
-/** The same expression often stands in many routes, and in each reload again. */
-const compiled = new Map<string, CelResult>();
-const mostKept = 1_000;
+/** The same expression often stands in many routes, is checked before it is compiled, and stands in each reload again. */
+const kept = new Map<string, WeakRef<CelProgram>>();
+const mostKept = 20_000;
+
+function keep(source: string, program: CelProgram): void {
+  if (kept.size >= mostKept) for (const [key, held] of kept) if (held.deref() === undefined) kept.delete(key);
+  if (kept.size >= mostKept) kept.clear();
+  kept.set(source, new WeakRef(program));
+}
 
 /** Compiles an expression over `event`. Never throws. */
 export function compileCel(source: string): CelResult {
-  const known = compiled.get(source);
-  if (known !== undefined) return known;
+  const known = kept.get(source)?.deref();
+  if (known !== undefined) return { ok: true, program: known };
   const fresh = compile(source);
-  if (compiled.size >= mostKept) compiled.clear();
-  compiled.set(source, fresh);
+  if (fresh.ok) keep(source, fresh.program);
   return fresh;
 }
