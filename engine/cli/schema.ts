@@ -82,7 +82,7 @@ export function define(program: Command): void {
     .addOption(
       repeatable(
         '--plugin <name>',
-        'EVENTFLOW_PLUGINS',
+        'EVENTFLOW_SCHEMA_PLUGINS',
         "only this plugin, in place of the settings' list; can be repeated",
       ),
     )
