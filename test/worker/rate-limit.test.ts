@@ -113,6 +113,27 @@ test('only the deliveries of the customer who is over the limit wait, and spend 
   });
 });
 
+test('a long line of one customer costs each of them a few waits, and the next customer none', async () => {
+  const starts: number[] = [];
+  let next: number | undefined;
+  const handle = ({ subject }: EventEnvelope): void => {
+    if (subject === 'a') starts.push(performance.now());
+    else next ??= starts.length;
+  };
+  const route = { rateLimit: { limit: 100, per: 300, key: customer } };
+  await withWorker({ route, handle }, async (bench) => {
+    await publish(bench.bus, ...ids(1_000, 'a'), 'b1');
+    const { totals } = await bench.atRest(60_000);
+    assert.equal(totals.delivered, 1_001);
+    const waits = bench
+      .kinds('rate_limited')
+      .reduce((sum, one) => sum + (one.kind === 'rate_limited' ? one.count : 0), 0);
+    assert.ok(waits >= 900 && waits <= 4_000, `${waits} waits`);
+    assert.ok((next ?? 1_000) < 500, `the other customer came after ${next}`);
+    assert.ok(most(starts, 300) <= 100);
+  });
+});
+
 test('a retry needs a permit too, and keeps its attempts when it has to wait for it', async () => {
   const attempts: number[] = [];
   const route = { retry: retryPolicy(quick), rateLimit: { limit: 1, per: 150, key: customer } };
