@@ -24,7 +24,7 @@ const sentence = (start: string, what: string): string[] => (start === '' ? [] :
 const drains =
   'what runs ends on the old handler; what does not end in time is handed back and runs again on the new one';
 
-function started({ live, consumerGroup }: Planned, { startFrom, previousGroup }: Route): string[] {
+function started({ live, consumerGroup, previousGroup }: Planned, { startFrom }: Route): string[] {
   switch (consumerGroup) {
     case 'create':
       return startFrom === 'new'
@@ -48,7 +48,7 @@ function started({ live, consumerGroup }: Planned, { startFrom, previousGroup }:
 /** See worker/claims.ts: a rolling change, or a commit that is reverted at once, costs nothing. */
 const nobody = 'no engine has had the route for five minutes';
 
-function stopped({ live }: Planned, after: Route | undefined): string[] {
+function stopped({ live, consumerGroup }: Planned, after: Route | undefined): string[] {
   const pending =
     live === undefined || live.pending === 0 ? 'what runs' : `${count(live.pending, 'pending')}: what runs`;
   const ends = `${pending} may end; what does not end in time is handed back and waits`;
@@ -60,6 +60,8 @@ function stopped({ live }: Planned, after: Route | undefined): string[] {
       'its streams keep what it has not read, and grow by it',
     ];
   }
+  if (consumerGroup === 'rename')
+    return [ends, 'its group goes on under the name that it had before, with all that is in it'];
   const retries = live === undefined ? '' : amounts(live, ['pending', 'retrying', 'due']);
   const waiting = live === undefined ? '' : amounts(live, ['waiting', 'dead']);
   return [
@@ -100,7 +102,12 @@ function fieldEffects({ fields, live }: Planned, before: Route, after: Route): s
         ]
       : []),
     ...(touched('ordering') ? [orderingEffect(before, after)] : []),
-    ...(touched('when') ? ['what waits or retries is asked the new condition'] : []),
+    ...(touched('when')
+      ? ['what waits or retries is asked the new condition, and settled as unmatched if it fails']
+      : []),
+    ...(touched('transform') ? ['the next attempt of what retries sees the new data'] : []),
+    ...(touched('ordering') ? ['what waits stands in line by the new key'] : []),
+    ...(touched('rateLimit') ? ['what was postponed keeps its time, and is asked the new limit then'] : []),
     ...(fewer
       ? [`what has made ${maxAttempts} attempts or more ends as a dead letter (exhausted) when it fails again`]
       : []),

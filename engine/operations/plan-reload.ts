@@ -40,23 +40,28 @@ interface Change {
   readonly after: Route | undefined;
 }
 
-/** The route that `after` is a new name for, running or not: see `diffGenerations` and core/claims.ts. */
-function formerOf(route: Route, before: Generation, after: Generation): Route | undefined {
-  if (before.routes.has(route.group)) return undefined;
-  const said = route.previousGroup === undefined ? undefined : before.routes.get(route.previousGroup);
-  const back = [...before.routes.values()].find(({ previousGroup }) => previousGroup === route.group);
-  return [said, back].find((former) => former !== undefined && !after.routes.has(former.group));
+/** By group, the route that it is a new name for, running or not: see `diffGenerations` and core/claims.ts. */
+function renamesOf(before: Generation, after: Generation): ReadonlyMap<string, Route> {
+  const tookOver = new Map([...before.routes.values()].map((route) => [route.previousGroup, route]));
+  const gone = (route: Route | undefined): route is Route => route !== undefined && !after.routes.has(route.group);
+  const added = [...after.routes.values()].filter(({ group }) => !before.routes.has(group));
+  return new Map(
+    added.flatMap(({ group, previousGroup = '' }): [string, Route][] => {
+      const former = [before.routes.get(previousGroup), tookOver.get(group)].find(gone);
+      return former === undefined ? [] : [[group, former]];
+    }),
+  );
 }
 
 /** By group; a renamed route stands under its new name. */
 function changesOf(before: Generation, after: Generation): Change[] {
-  const former = new Map([...after.routes.values()].map((route) => [route.group, formerOf(route, before, after)]));
-  const renamed = new Set([...former.values()].map((route) => route?.group));
+  const former = renamesOf(before, after);
+  const renamed = new Set([...former.values()].map(({ group }) => group));
   const groups = [...new Set([...before.routes.keys(), ...after.routes.keys()])].sort();
   return groups.flatMap((group): Change[] => {
     if (renamed.has(group)) return [];
     const [old, now] = [former.get(group) ?? before.routes.get(group), after.routes.get(group)];
-    const action = actionOf(old, now, former.get(group) !== undefined);
+    const action = actionOf(old, now, former.has(group));
     return action === undefined ? [] : [{ action, before: old, after: now }];
   });
 }
@@ -79,14 +84,15 @@ function groupOf(change: Change, asked: boolean, status: RouteStatus | undefined
   switch (change.action) {
     case 'add':
     case 'enable':
-      if (status !== undefined && status.group === change.after?.previousGroup) return 'rename';
+      if (status !== undefined && status.group !== change.after?.group) return 'rename';
       if (!runs) return status === undefined ? 'none' : 'rest';
       return status !== undefined || (!asked && change.action === 'enable') ? 'resume' : 'create';
     case 'change':
       if (runs) return 'keep';
       return asked && status === undefined ? 'none' : 'rest';
     case 'rename':
-      return 'rename';
+      if (!asked || status !== undefined) return 'rename';
+      return runs ? 'create' : 'none';
     case 'disable':
       return 'rest';
     case 'remove':
@@ -117,11 +123,46 @@ function breakerOf({ before, after }: Change): BreakerEffect {
   return old === now ? 'keep' : 'reset';
 }
 
-function circuitsOf(route: Route | undefined, status: RouteStatus | undefined, live: Live | undefined): Circuit[] {
-  if (route === undefined || live === undefined) return [];
-  const heads = breakerHeads(route, status?.storage);
-  return live.circuits.filter(({ key }) => heads.some((head) => key === head || key.startsWith(`${head}:`)));
+/** What is looked up for each route; there may be thousands of all three. */
+interface Lookup {
+  readonly status: (name: string | undefined) => RouteStatus | undefined;
+  /** The group that had the name before and that no route has any more: it gets the name back (see core/claims.ts). */
+  readonly formerly: (name: string | undefined) => RouteStatus | undefined;
+  /** Whether a route that is added takes the group of one that goes, without saying so. */
+  readonly isTaken: (group: string) => boolean;
+  readonly circuits: (head: string) => readonly Circuit[];
 }
+
+/** A breaker of one key, `key:orders.receipt:acme`, is found by what stands before the key. */
+const headOf = (key: string): string => (key.startsWith('key:') ? key.slice(0, key.indexOf(':', 4)) : key);
+
+function lookUp({ routes, circuits }: Live, after: Generation): Lookup {
+  const byGroup = new Map(routes.map((status) => [status.group, status]));
+  const byHead = Map.groupBy(circuits, ({ key }) => headOf(key));
+  const left = routes.filter(({ group, removedAt }) => !after.routes.has(group) && removedAt === undefined);
+  const byFormer = new Map(left.flatMap((status) => status.former.map((name) => [name, status] as const)));
+  const taken = new Set([...byFormer].flatMap(([name, { group }]) => (comesBack(name) ? [group] : [])));
+  return {
+    status: (name) => byGroup.get(name ?? ''),
+    formerly: (name) => byFormer.get(name ?? ''),
+    isTaken: (group) => taken.has(group),
+    circuits: (head) => byHead.get(head) ?? [],
+  };
+
+  function comesBack(name: string): boolean {
+    const route = after.routes.get(name);
+    return route !== undefined && !byGroup.has(name) && !byGroup.has(route.previousGroup ?? '');
+  }
+}
+
+const circuitsOf = (
+  route: Route | undefined,
+  status: RouteStatus | undefined,
+  lookup: Lookup | undefined,
+): readonly Circuit[] =>
+  route === undefined || lookup === undefined
+    ? []
+    : breakerHeads(route, status?.storage).flatMap((head) => lookup.circuits(head));
 
 function workOf(status: RouteStatus | undefined, circuits: readonly Circuit[]): LiveWork | undefined {
   if (status === undefined) return undefined;
@@ -138,31 +179,32 @@ function workOf(status: RouteStatus | undefined, circuits: readonly Circuit[]): 
 }
 
 /** Under its own name, the one it had, or one that it says it had before these files knew it. */
-function statusOf({ before, after }: Change, live: Live | undefined): RouteStatus | undefined {
-  for (const name of [after?.group, before?.group, after?.previousGroup]) {
-    const status = live?.routes.find(({ group }) => group === name);
-    if (status !== undefined) return status;
-  }
-  return undefined;
+function statusOf({ before, after }: Change, lookup: Lookup | undefined): RouteStatus | undefined {
+  const names = [after?.group, before?.group, after?.previousGroup];
+  const found = names.map((name) => lookup?.status(name)).find((status) => status !== undefined);
+  return found ?? lookup?.formerly(after?.group);
 }
 
 const maskFields = (fields: readonly FieldChange[], mask: PlanInput['mask']): FieldChange[] =>
   fields.map(({ path, before, after }) => ({ path, before: mask(path, before), after: mask(path, after) }));
 
-function routePlan(change: Change, { live, mask }: PlanInput): RoutePlan[] {
+function routePlan(change: Change, lookup: Lookup | undefined, mask: PlanInput['mask']): RoutePlan[] {
   const { action, before, after } = change;
   const route = after ?? before;
   if (route === undefined) return [];
-  const status = statusOf(change, live);
-  const circuits = circuitsOf(before ?? after, status, live);
-  const planned = {
+  const status = statusOf(change, lookup);
+  const circuits = circuitsOf(before ?? after, status, lookup);
+  const isTaken = action === 'remove' && lookup?.isTaken(route.group) === true;
+  const takesOver = action === 'add' && status !== undefined && status.group !== route.group;
+  const previous = takesOver ? status.group : action === 'rename' ? before?.group : undefined;
+  const planned: Omit<RoutePlan, 'effects'> = {
     group: route.group,
     action,
-    ...(action === 'rename' && before !== undefined ? { previousGroup: before.group } : {}),
+    ...(previous === undefined ? {} : { previousGroup: previous }),
     place: route.position,
     fields: before === undefined || after === undefined ? [] : maskFields(changedFields(before, after), mask),
     handler: handlerOf(change),
-    consumerGroup: groupOf(change, live !== undefined, status),
+    consumerGroup: isTaken ? 'rename' : groupOf(change, lookup !== undefined, status),
     breaker: breakerOf(change),
     circuits,
     live: workOf(status, circuits),
@@ -232,7 +274,8 @@ function summarize(routes: readonly RoutePlan[], total: number): PlanSummary {
 
 export function planReload(input: PlanInput): Plan {
   const { before, after, from, to, live, settings, mask } = input;
-  const routes = changesOf(before, after).flatMap((change) => routePlan(change, input));
+  const lookup = live === undefined ? undefined : lookUp(live, after);
+  const routes = changesOf(before, after).flatMap((change) => routePlan(change, lookup, mask));
   const parts = { eventTypes: typePlans(before, after), pipelines: pipelinePlans(before, after, mask), settings };
   return {
     version: 1,
