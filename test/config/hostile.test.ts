@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { after, test } from 'node:test';
+import { formatDiagnostic } from '../../engine/config/index.ts';
 import { parse } from '../../engine/config/parser.ts';
 import { plain } from '../../engine/config/tree.ts';
 import { hostileTexts } from './hostile.ts';
@@ -70,8 +71,9 @@ for (const [name, text] of Object.entries(hostileTexts)) {
     const path = file('hostile.yaml', text);
     delay.enable();
     const result = await load([path], folder, { A: 'x'.repeat(1_000) });
-    delay.disable();
     const problems = result.ok ? result.warnings : result.diagnostics;
+    for (const problem of problems) formatDiagnostic(problem, result.sources.get(problem.file));
+    delay.disable();
     assert.ok(result.ok || problems.length > 0);
     assert.ok(problems.length <= 101);
     const lines = text.split('\n').length;

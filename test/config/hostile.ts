@@ -10,6 +10,10 @@ const seq = (count: number, one: (at: number) => string): string =>
   Array.from({ length: count }, (_, at) => one(at)).join('');
 
 export const hostileTexts: Readonly<Record<string, string>> = {
+  'long word': `${head}transf${'9'.repeat(60_000)}: 1\n`,
+  'words with dashes': `${head}description: ${'a-'.repeat(100_000)}\n`,
+  'addresses in a row': `${head}x: [${'redis://'.repeat(30_000)}\n`,
+  'queries in a row': `${head}x: [${'?password='.repeat(20_000)}\n`,
   'unknown-keys-5000': `${head + seq(2400, (i) => `k${i}: v\n`)}routes: []\n`,
   'unknown-long-keys': head + seq(2400, (i) => `k${'x'.repeat(95)}${i}: v\n`),
   'route-unknown-keys': `${head}routes:\n  - id: a\n${seq(2400, (i) => `    maxAttemptss${'y'.repeat(70)}${i}: v\n`)}`,
