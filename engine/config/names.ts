@@ -1,6 +1,12 @@
 /** Names that must lead somewhere, and names that must be the only ones. Works on files of any shape. */
 import { compilePattern } from '../core/match.ts';
-import { findHandler, fullName, type PluginCatalog } from '../plugins/manifest.ts';
+import {
+  findHandler,
+  firstPartyPlugins,
+  fullName,
+  type HandlerManifest,
+  type PluginCatalog,
+} from '../plugins/manifest.ts';
 import { type Misplaced, shown } from './check.ts';
 import { readPipelineSchema } from './compose.ts';
 import type { Diagnostic, PathStep } from './diagnostic.ts';
@@ -39,11 +45,22 @@ export const routePaths = (file: OpenFile): PathStep[][] => {
   return routes?.kind === 'list' ? routes.items.map((_, at) => ['routes', at]) : [];
 };
 
+/** What to install, when the name of a handler tells whose it is and that plugin is not there. */
+function missingPlugin(name: string, manifests: readonly HandlerManifest[]): { help: string } | undefined {
+  const colon = name.lastIndexOf(':');
+  const plugin = colon === -1 ? `@eventflow/plugin-${name}` : name.slice(0, colon);
+  const isPackage = colon === -1 ? firstPartyPlugins.includes(plugin) : !plugin.startsWith('.');
+  if (!isPackage || manifests.some((manifest) => manifest.plugin === plugin)) return undefined;
+  return { help: `npm install ${plugin}, and name it where eventflow.yaml lists plugins` };
+}
+
 function unknownHandler(file: OpenFile, path: readonly PathStep[], name: string, catalog: PluginCatalog): Diagnostic {
   const manifests = [...catalog.handlers.values()].flat();
   const words = name.includes(':') ? manifests.map(fullName) : [...catalog.handlers.keys()];
   const none = { help: 'no plugin is installed; list one under plugins: in eventflow.yaml' };
-  const help = words.length === 0 ? none : helpFor(file, path, words, 'known handlers');
+  const node = nodeAt(file.tree, path);
+  const missing = node?.kind === 'leaf' && node.references.length === 0 ? missingPlugin(name, manifests) : undefined;
+  const help = missing ?? (words.length === 0 ? none : helpFor(file, path, words, 'known handlers'));
   const got = shown(nodeAt(file.tree, path));
   return atValue(file, path, 'EF2010', `expected a handler of an allowed plugin, got ${got}`, help);
 }
