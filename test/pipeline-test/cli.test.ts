@@ -1,6 +1,7 @@
 /** `eventflow test` as people and CI call it. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,6 +52,17 @@ test('the shipped pipelines pass their tests, and every route has one', async ()
   assert.deepEqual([ended.code, report.summary.failed, report.summary.broken], [0, 0, 0], ended.stderr);
   assert.ok(report.summary.files >= 3 && report.summary.passed > 20);
   assert.equal(report.coverage?.percent, 100);
+});
+
+test('every example with pipelines has tests of all its routes, and they pass', async () => {
+  const folders = readdirSync(join(root, 'examples')).filter((name) =>
+    existsSync(join(root, 'examples', name, 'pipelines')),
+  );
+  assert.ok(folders.length > 0);
+  for (const name of folders) {
+    const ended = await eventflow(['test', '--min-coverage', '100'], { cwd: join(root, 'examples', name) });
+    assert.equal(ended.code, 0, name + ended.stdout + ended.stderr);
+  }
 });
 
 test('the variables of the machine are not seen, and nothing is left in the folder', async (t) => {
