@@ -9,6 +9,7 @@ import { failover } from './failover.ts';
 import { handlers } from './handlers.ts';
 import { network } from './network.ts';
 import { operating } from './operations.ts';
+import { order } from './order.ts';
 import { reload } from './reload.ts';
 import { space } from './space.ts';
 import { store } from './store.ts';
@@ -23,6 +24,7 @@ export const faults: readonly Fault[] = [
   ...cluster,
   ...endpoints,
   ...handlers,
+  ...order,
   ...reload,
   ...upgrades,
   ...clock,
