@@ -5,13 +5,14 @@
  * `scope` says how the numbers of N engines become one. `engine`: each engine counts its own part, so they are summed.
  * `bus`: each engine reports what it read from the one bus, so they are the same number and the highest is taken.
  */
+import { admissionMetrics } from './table/admission.ts';
 import { engineMetrics } from './table/engine.ts';
 import type { Metric } from './table/metric.ts';
 import { routeMetrics } from './table/routes.ts';
 
 export type { Metric, MetricType, Unit } from './table/metric.ts';
 
-export const table = [...routeMetrics, ...engineMetrics] as const;
+export const table = [...routeMetrics, ...admissionMetrics, ...engineMetrics] as const;
 
 export type MetricName = (typeof table)[number]['name'];
 

@@ -20,3 +20,6 @@ export interface Metric {
   /** Alerts whose expression reads it. */
   readonly alerts: readonly string[];
 }
+
+/** Labels of what is told once per route. */
+export const perRoute = ['pipeline', 'route', 'handler'] as const;

@@ -1,0 +1,87 @@
+/** Rows of what keeps deliveries from starting: limits and circuit breakers. */
+import { type Metric, perRoute } from './metric.ts';
+
+export const admissionMetrics = [
+  // ── rate limits ────────────────────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'eventflow_rate_limited_total',
+    type: 'counter',
+    help: 'Waits for a permit of the rate limit: of deliveries where it has a key, else of the whole route.',
+    labels: perRoute,
+    unit: 'short',
+    scope: 'engine',
+    panel: 'Rate limited',
+    alerts: [],
+  },
+  {
+    name: 'eventflow_rate_limited',
+    type: 'gauge',
+    help: '1 while the route stands still in this engine until its rate limit has permits; what waits is its consumer lag.',
+    labels: perRoute,
+    unit: 'bool',
+    scope: 'engine',
+    alerts: ['EventFlowNothingMoves'],
+  },
+
+  // ── circuits ───────────────────────────────────────────────────────────────────────────────────────────────────
+  {
+    name: 'eventflow_circuit_opened_total',
+    type: 'counter',
+    help: 'Changes of the circuit to open, from closed or after a failed probe, counted by the engine that made them.',
+    labels: perRoute,
+    unit: 'short',
+    scope: 'engine',
+    panel: 'Circuit openings',
+    alerts: [],
+  },
+  {
+    name: 'eventflow_circuit_state',
+    type: 'gauge',
+    help: '1 for the state that the circuit is in, 0 for the others; all 0 while the route does not run here. With one for each key: the worst.',
+    labels: [...perRoute, 'state'],
+    unit: 'bool',
+    scope: 'bus',
+    panel: 'Circuits',
+    alerts: ['EventFlowCircuitOpen'],
+  },
+  {
+    name: 'eventflow_circuit_open_keys',
+    type: 'gauge',
+    help: 'Keys whose circuit is open or half open, of a route with one for each key, as far as this engine knows.',
+    labels: perRoute,
+    unit: 'short',
+    scope: 'engine',
+    panel: 'Open circuits of keys',
+    alerts: [],
+  },
+  {
+    name: 'eventflow_circuit_transitions_total',
+    type: 'counter',
+    help: 'Changes of the circuit, counted by the engine that made them.',
+    labels: [...perRoute, 'from', 'to'],
+    unit: 'short',
+    scope: 'engine',
+    panel: 'Circuit transitions',
+    alerts: ['EventFlowCircuitFlapping'],
+  },
+  {
+    name: 'eventflow_held_deliveries',
+    type: 'gauge',
+    help: 'Deliveries that wait in the streams of a route held by its circuit or a full DLQ; 0 while it is not held.',
+    labels: perRoute,
+    unit: 'short',
+    scope: 'bus',
+    panel: 'Held deliveries',
+    alerts: ['EventFlowNothingMoves'],
+  },
+  {
+    name: 'eventflow_held_oldest_seconds',
+    type: 'gauge',
+    help: 'How long the route has been held while deliveries wait: the oldest of them has been held at most this long.',
+    labels: perRoute,
+    unit: 's',
+    scope: 'bus',
+    panel: 'Held for',
+    alerts: ['EventFlowHeldTooLong'],
+  },
+] as const satisfies readonly Metric[];
