@@ -145,6 +145,17 @@ test('a running engine is asked about its own files and about others, and 69 say
   assert.match(wrong.stdout, /error EF2010/);
 });
 
+test('two folders are compared with the work of a bus that is named', async (t) => {
+  const made = await folder(t, { 'a/shop.yaml': shop(), 'b/shop.yaml': shop().replace('noop', 'log') });
+  const bus = `sqlite:${join(made, 'bus.db')}`;
+  const engine = await spawnEngine(['--bus', bus, '--pipelines', join(made, 'a'), '--no-watch'], {}, { cwd: root });
+  t.after(() => engine.stop());
+  const compared = await plan(['--from', join(made, 'a'), '--to', join(made, 'b'), '--bus', bus, '--json']);
+  assert.equal(compared.code, 3, compared.stderr);
+  const [route] = (JSON.parse(compared.stdout) as Plan).routes;
+  assert.deepEqual([route?.group, route?.live?.waiting, route?.consumerGroup], ['shop.quick', 0, 'keep']);
+});
+
 test('files are sent to an engine that has others, without the secret files that they name', async (t) => {
   const secret =
     '  - { id: hook, on: [order.paid], handler: webhook, with: { url: "https://example.com/", auth: { bearer: "${file:token}" } } }\n';

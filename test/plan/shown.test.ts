@@ -1,0 +1,95 @@
+/** Plans as people read them: whatever stands in a file, it steers neither a terminal nor a pull request. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { planMarkdown, planText } from '../../engine/cli/plan-text.ts';
+import type { Generation, Route } from '../../engine/core/route.ts';
+import { type Live, type Plan, planReload } from '../../engine/operations/index.ts';
+import { breakerPolicy, retryPolicy, routeOf } from '../support/policies.ts';
+
+const generation = (routes: readonly Route[], description?: string): Generation => ({
+  hash: routes.map(({ hash }) => hash).join(),
+  pipelines: [{ name: 'orders', description, labels: {}, file: 'orders.yaml', routes }],
+  routes: new Map(routes.map((route) => [route.group, route])),
+  eventTypes: new Map(),
+});
+
+const planOf = (before: Generation, after: Generation, live?: Live): Plan =>
+  planReload({
+    before,
+    after,
+    from: { kind: 'files', name: 'a' },
+    to: { kind: 'files', name: 'b' },
+    live,
+    settings: [],
+    mask: (_, value) => value,
+  });
+
+test('a plan on a terminal says each thing in one line', () => {
+  const before = routeOf({ retry: retryPolicy({ maxAttempts: 8 }), breaker: breakerPolicy() });
+  const after = routeOf({ retry: retryPolicy({ maxAttempts: 5 }), breaker: breakerPolicy(), hash: 'h2' });
+  const stats = {
+    ...{ lag: [{ stream: 's', entries: 40, known: true }], pending: 3, pendingOldestMs: 0, retrying: 12, postponed: 0 },
+    ...{ retryOverdueMs: 0, due: 0, dead: 1, deadOldestAt: undefined },
+    totals: {
+      ...{ accepted: 0, delivered: 0, skipped: 0, unmatched: 0, dead: 0, redriven: 0, discarded: 0, dropped: 0 },
+      retries: 0,
+    },
+  };
+  const status = {
+    ...{
+      group: 'orders.receipt',
+      storage: 'orders.old',
+      former: ['orders.old'],
+      engines: [],
+      disabled: false,
+      removedAt: undefined,
+    },
+    ...{ patterns: [], streams: [], activatedAt: 0, stats },
+  };
+  const circuit = {
+    ...{ key: 'route:orders.old', state: 'open' as const, why: 'x', since: 0, nextProbeAt: 0, failures: 5 },
+  };
+  const plan = planOf(generation([before]), generation([after]), { routes: [status], circuits: [circuit] });
+  assert.deepEqual(
+    planText(plan)
+      .split('\n')
+      .filter((line) => line !== ''),
+    [
+      'a → b',
+      '~ orders.receipt  orders.yaml:1',
+      '    retry.maxAttempts  8 → 5',
+      '    group kept, handler replaced, breaker kept (open)',
+      '    now: 40 waiting (held), 3 pending, 12 retrying, 1 dead',
+      '    · what runs ends on the old handler; what does not end in time is handed back and runs again on the new one',
+      '    · 40 waiting, 12 retrying go on under the new settings; attempts and times are kept',
+      '    · what has made 5 attempts or more ends as a dead letter (exhausted) when it fails again',
+      '    · what is in the retry set keeps its time; the new policy decides from its next failure on',
+      '    · its circuit stays open, and what it holds (40 waiting) stays held',
+      'routes: 1 changed, 0 unchanged',
+    ],
+  );
+});
+
+const hostile = 'x | y ``` <img src=x onerror=alert(1)> \u001b[2J [a](b) @team #1 \r\n# head';
+
+const steered = (): Plan =>
+  planOf(
+    generation([routeOf({ options: { to: 'plain' } })], 'before'),
+    generation([routeOf({ options: { to: hostile, [hostile]: '`' }, hash: 'h2' })], hostile),
+  );
+
+test('what stands in a file cannot steer the terminal', () => {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  assert.doesNotMatch(planText(steered()), /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]/);
+});
+
+/** The inside of code spans taken out, as Markdown reads them: a span ends at as many ticks as began it. */
+const outsideOfCode = (line: string): string => line.replace(/(?<!`)(`+)(?!`)([\s\S]*?[^`])\1(?!`)/g, '');
+
+test('what stands in a file means nothing in Markdown', () => {
+  for (const line of planMarkdown(steered()).split('\n')) {
+    const rest = outsideOfCode(line);
+    assert.doesNotMatch(rest, /<img|onerror|\[a\]|@team|`/, line);
+    if (line.startsWith('|')) assert.equal(line.replaceAll('\\|', '').match(/\|/g)?.length, 4, line);
+  }
+});
