@@ -8,8 +8,8 @@ import { paint, plural, print, printJson, table, tell, time } from './output.ts'
 
 const waitingOf = ({ stats }: RouteStatus): number => stats.lag.reduce((sum, { entries }) => sum + entries, 0);
 
-function stateOf({ engines, removedAt }: RouteStatus): string {
-  if (engines.length > 0) return plural(engines.length, 'engine');
+function stateOf({ engines, disabled, removedAt }: RouteStatus): string {
+  if (engines.length > 0) return plural(engines.length, 'engine') + (disabled ? paint('yellow', ', disabled') : '');
   return paint('yellow', removedAt === undefined ? 'detached' : `removed ${time(removedAt)}`);
 }
 

@@ -10,6 +10,8 @@ export interface Claim {
   readonly group: string;
   /** The group that it was before. */
   readonly previous?: string | undefined;
+  /** What waits for it waits on. */
+  readonly disabled?: true;
 }
 
 /** A group as the bus tells of it. */
@@ -27,6 +29,8 @@ export interface GroupInfo {
   readonly removedAt: number | undefined;
   /** Live engines whose generation has the route, also where it is disabled. */
   readonly engines: readonly string[];
+  /** Every live engine that has the route has it disabled; false while none has it. */
+  readonly disabled: boolean;
 }
 
 /** What an engine's generation has. */

@@ -85,6 +85,8 @@ export interface RouteStatus {
   readonly former: readonly string[];
   /** Live engines that have the route; none: it is detached. */
   readonly engines: readonly string[];
+  /** Where it is: what waits for it waits on. */
+  readonly disabled: boolean;
   /** Since when its route is known to be removed, ms since the epoch. */
   readonly removedAt: number | undefined;
   readonly patterns: readonly string[];

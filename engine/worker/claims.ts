@@ -30,7 +30,11 @@ export interface ClaimKeeperDeps {
 
 const claimsOf = (generation: Generation, number: number): Claims => ({
   routes: [...generation.routes.values()].map(
-    ({ group, previousGroup }): Claim => (previousGroup === undefined ? { group } : { group, previous: previousGroup }),
+    ({ group, previousGroup, enabled }): Claim => ({
+      group,
+      ...(previousGroup === undefined ? {} : { previous: previousGroup }),
+      ...(enabled ? {} : { disabled: true }),
+    }),
   ),
   generation: number,
   hash: generation.hash,

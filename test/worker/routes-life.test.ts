@@ -311,7 +311,7 @@ for (const [name, open] of Object.entries(buses)) {
     const { retrying, dead } = await stage.stats('orders.old');
     assert.deepEqual([retrying, dead], [1, 0]);
     const [info] = (await stage.bus.groups()).filter(({ group }) => group === 'orders.old');
-    assert.deepEqual([info?.removedAt, info?.engines.length], [undefined, 1]);
+    assert.deepEqual([info?.removedAt, info?.engines.length, info?.disabled], [undefined, 1, true]);
     await stage.files(old, other);
     await stage.delivered('orders.old', 1);
     assert.equal(stage.story('e'), '1 orders.old h1, 2 orders.old h1');

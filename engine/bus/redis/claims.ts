@@ -5,6 +5,7 @@ import {
   type Claims as EngineClaims,
   type EngineInfo,
   engineLifeMs,
+  type GroupInfo,
   type Holding,
   holdingOf,
   planClaims,
@@ -26,7 +27,11 @@ interface Life {
   readonly hash: string;
   /** What it calls the groups it has, by storage. */
   readonly groups: Readonly<Record<string, string>>;
+  /** Storages of those that are disabled. */
+  readonly disabled: readonly string[];
 }
+
+export type Users = Pick<GroupInfo, 'engines' | 'disabled'>;
 
 export class Claims {
   readonly #commands: Connection;
@@ -50,7 +55,9 @@ export class Claims {
     const { storages, renames, unknown } = await this.#settle(routes, lives);
     this.#storages = storages;
     const groups = Object.fromEntries([...storages].map(([group, storage]) => [storage, group]));
-    const life: Life = { at: this.#now(), generation, hash, groups };
+    const off = routes.filter((route) => route.disabled === true);
+    const disabled = off.flatMap(({ group }) => storages.get(group) ?? []);
+    const life: Life = { at: this.#now(), generation, hash, groups, disabled };
     await this.#commands.call('HSET', [this.#keys.engines, this.#engine, JSON.stringify(life)]);
     this.#claimed = true;
     await this.#forget(lives);
@@ -69,10 +76,14 @@ export class Claims {
   }
 
   /** Live engines by the storages of their routes. */
-  async users(): Promise<ReadonlyMap<string, readonly string[]>> {
-    const users = new Map<string, string[]>();
-    for (const [name, { groups }] of this.#alive(await this.#lives())) {
-      for (const storage of Object.keys(groups)) users.set(storage, [...(users.get(storage) ?? []), name].sort());
+  async users(): Promise<ReadonlyMap<string, Users>> {
+    const users = new Map<string, Users>();
+    for (const [name, { groups, disabled }] of this.#alive(await this.#lives())) {
+      for (const storage of Object.keys(groups)) {
+        const known = users.get(storage) ?? { engines: [], disabled: true };
+        const engines = [...known.engines, name].sort();
+        users.set(storage, { engines, disabled: known.disabled && disabled.includes(storage) });
+      }
     }
     return users;
   }

@@ -141,7 +141,7 @@ export class Registry {
     if (streams.length > 0) await this.#commands.call('SADD', [this.#keys.joined(name), ...streams]);
   }
 
-  async infos(users: ReadonlyMap<string, readonly string[]>): Promise<readonly GroupInfo[]> {
+  async infos(users: ReadonlyMap<string, Pick<GroupInfo, 'engines' | 'disabled'>>): Promise<readonly GroupInfo[]> {
     const groups = [...(await this.groups())].sort(([a], [b]) => (a < b ? -1 : 1));
     return Promise.all(
       groups.map(async ([storage, { patterns, activatedAt, name = storage, former = [], removedAt }]) => ({
@@ -152,7 +152,7 @@ export class Registry {
         activatedAt,
         removedAt,
         streams: await this.joined(storage),
-        engines: users.get(storage) ?? [],
+        ...(users.get(storage) ?? { engines: [], disabled: false }),
       })),
     );
   }

@@ -48,7 +48,7 @@ export async function purge(
   const storage = await claims.storageOf(group);
   const record = await registry.group(storage);
   if (record === undefined) return undefined;
-  const users = (await claims.users()).get(storage) ?? [];
+  const users = (await claims.users()).get(storage)?.engines ?? [];
   if (users.length > 0) {
     const message = `expected a group that no engine has a route for, got ${group}, which ${users.join(', ')} has`;
     throw new EventFlowError('EF6030', message);

@@ -1,6 +1,6 @@
 /** Who has which routes, where there is one engine: the owner of the file. */
 
-import type { ClaimResult, Claims as EngineClaims, EngineInfo } from '../../core/claims.ts';
+import type { ClaimResult, Claims as EngineClaims, EngineInfo, GroupInfo } from '../../core/claims.ts';
 import { type Claim, type Holding, holdingOf, planClaims } from '../../core/claims.ts';
 import { EventFlowError } from '../../errors.ts';
 import type { Purged } from '../bus.ts';
@@ -25,6 +25,7 @@ export class Claims {
   readonly #state: State;
   readonly #engine: string;
   #storages: ReadonlyMap<string, string> = new Map();
+  #disabled: ReadonlySet<string> = new Set();
   #life: EngineInfo | undefined;
 
   constructor(database: Database, commits: Commits, state: State, engine: string) {
@@ -42,6 +43,8 @@ export class Claims {
     const plan = planClaims(this.#holdings(), routes, new Set());
     if (plan.renames.length > 0) await this.#commits.run('durable', (transaction) => this.#rename(routes, transaction));
     this.#storages = plan.storages;
+    const off = routes.filter((route) => route.disabled === true);
+    this.#disabled = new Set(off.flatMap(({ group }) => plan.storages.get(group) ?? []));
     this.#life = { name: this.#engine, at: this.#database.now(), generation, hash };
     return { renamed: plan.renames.map(({ from, to }) => ({ from, to })), unknown: plan.unknown };
   }
@@ -56,9 +59,10 @@ export class Claims {
     return [...this.#state.groups.values()].find((group) => group.storage === storage);
   }
 
-  /** Engines that have the group's route. */
-  usersOf({ storage }: GroupState): readonly string[] {
-    return [...this.#storages.values()].includes(storage) ? [this.#engine] : [];
+  /** Engines that have the group's route, and whether it is disabled there. */
+  usersOf({ storage }: GroupState): Pick<GroupInfo, 'engines' | 'disabled'> {
+    const engines = [...this.#storages.values()].includes(storage) ? [this.#engine] : [];
+    return { engines, disabled: this.#disabled.has(storage) };
   }
 
   async markRemoved(name: string, at: number | undefined): Promise<void> {
@@ -72,7 +76,7 @@ export class Claims {
   async purge(name: string): Promise<Purged | undefined> {
     const group = this.group(name);
     if (group === undefined) return undefined;
-    const users = this.usersOf(group);
+    const users = this.usersOf(group).engines;
     if (users.length > 0) {
       const message = `expected a group that no engine has a route for, got ${name}, which ${users.join(', ')} has`;
       throw new EventFlowError('EF6030', message);

@@ -25,13 +25,13 @@ export class Registry {
     });
   }
 
-  list(usersOf: (group: GroupState) => readonly string[]): readonly GroupInfo[] {
+  list(usersOf: (group: GroupState) => Pick<GroupInfo, 'engines' | 'disabled'>): readonly GroupInfo[] {
     return [...this.#state.groups.values()].map((group) => ({
       group: group.name,
       storage: group.storage,
       former: group.former,
       removedAt: group.removedAt,
-      engines: usersOf(group),
+      ...usersOf(group),
       patterns: group.patterns,
       streams: [...group.cursors.keys()].map(({ name }) => name),
       activatedAt: group.activatedAt,

@@ -161,6 +161,17 @@ export function claimScenarios(scenario: Scenario): void {
     );
   });
 
+  scenario('a group whose route is disabled is known as such', async (room) => {
+    await claim(room, 'p.a');
+    await room.group('p.a', ['a']);
+    const told = async () => (await room.bus.groups()).map(({ engines, disabled }) => [engines.length, disabled]);
+    assert.deepEqual(await told(), [[1, false]]);
+    await room.bus.claim({ routes: [{ group: 'p.a', disabled: true }], generation: 2, hash: 'h' });
+    assert.deepEqual(await told(), [[1, true]]);
+    await claim(room);
+    assert.deepEqual(await told(), [[0, false]]);
+  });
+
   scenario('that a route is removed is noted, over restarts, until its group is opened again', async (room) => {
     await claim(room, 'p.a');
     await (await room.group('p.a', ['a'])).close();

@@ -46,6 +46,17 @@ export function infosOf(state: State, now: number): readonly GroupInfo[] {
     const { name, former, removedAt } = calledOf(state, storage);
     const users = living(state, now).filter(({ groups }) => groups.has(storage));
     const engines = users.map((engine) => engine.name);
-    return { group: name, storage, former, removedAt, engines, patterns, streams: [...cursors.keys()], activatedAt: 0 };
+    const disabled = false;
+    return {
+      group: name,
+      storage,
+      former,
+      removedAt,
+      engines,
+      disabled,
+      patterns,
+      streams: [...cursors.keys()],
+      activatedAt: 0,
+    };
   });
 }
