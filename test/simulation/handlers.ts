@@ -3,7 +3,8 @@ import type { Route } from '../../engine/core/route.ts';
 import { type EventEnvelope, type Handler, permanent, type Skip, skip, unavailable } from '../../engine/plugin.ts';
 import type { RunningDelivery } from '../../engine/worker/running.ts';
 import { Dice } from './dice.ts';
-import type { Ledger, Pair } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
+import type { Pair } from './pairs.ts';
 import type { Run } from './run.ts';
 import type { FakeTime, Host } from './time.ts';
 

@@ -1,8 +1,9 @@
 /** What holds after every step, read from the store as it stands. */
 import { provenResidue, residueOf, termsOf } from '../../engine/observe/conservation.ts';
-import type { Ledger, Pair } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
 import type { BusModel } from './model/bus-model.ts';
 import type { ModelGroup } from './model/state.ts';
+import type { Pair } from './pairs.ts';
 import type { Run } from './run.ts';
 
 export function checkStore(model: BusModel, ledger: Ledger, run: Run, now: number): void {

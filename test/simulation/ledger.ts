@@ -10,45 +10,11 @@ import { BreakerLedger } from './breaker-ledger.ts';
 import type { BusModel } from './model/bus-model.ts';
 import { originOf, type Settled, type Swept } from './model/state.ts';
 import { OrderLedger } from './order-ledger.ts';
+import { newPair, type Pair, type Recorded, textOf } from './pairs.ts';
 import { RateLedger } from './rate-ledger.ts';
 import { leaseMs, removedGraceMs, routeByGroup } from './routes.ts';
 import type { Run } from './run.ts';
 import type { FakeTime, Host } from './time.ts';
-
-export interface Recorded {
-  readonly origin: string;
-  readonly stream: string;
-  readonly n: number;
-  readonly eventId: string;
-  readonly type: string;
-  /** Its publisher has an answer that it is stored. */
-  confirmed: boolean;
-}
-
-/** One event for one group. */
-export interface Pair {
-  readonly group: string;
-  readonly event: Recorded;
-  /** `gone`: discarded by a person, or dropped by the policy. */
-  state: 'open' | 'acked' | 'gone';
-  holder: string | undefined;
-  handOuts: number;
-  runs: number;
-  succeeded: number;
-  skipped: number;
-  /** Runs that ended by permanent failure. */
-  refused: number;
-  /** Hand-outs of this attempt that ended without a settlement, because their holder lost the lease. */
-  lostLeases: number;
-  dueAt: number;
-  dueAttempt: number;
-  /** It was postponed, and has not run since. */
-  waits: boolean;
-  /** A failing endpoint has met it: what becomes of it is not its script's alone. */
-  touched: boolean;
-  /** Acked as not wanted: which types its route wanted then was another matter. */
-  unmatched: boolean;
-}
 
 /** Longer than any host freezes or any call takes, ms. */
 const longestFreeze = 10_000;
@@ -136,23 +102,7 @@ export class Ledger {
   }
 
   #expect(group: string, event: Recorded): void {
-    const pair: Pair = {
-      group,
-      event,
-      state: 'open',
-      holder: undefined,
-      handOuts: 0,
-      runs: 0,
-      succeeded: 0,
-      skipped: 0,
-      refused: 0,
-      lostLeases: 0,
-      dueAt: 0,
-      dueAttempt: 0,
-      waits: false,
-      touched: false,
-      unmatched: false,
-    };
+    const pair = newPair(group, event);
     this.#of(group).set(event.origin, pair);
     this.#openOf(group).set(event.origin, pair);
     this.order.expect(pair);
@@ -426,19 +376,6 @@ export class Ledger {
       this.#of(group).delete(event.origin);
       this.#openOf(group).delete(event.origin);
     }
-  }
-}
-
-function textOf(item: SettleItem): string {
-  switch (item.kind) {
-    case 'ack':
-      return item.status;
-    case 'retry':
-      return `retry in ${item.delayMs} ms`;
-    case 'postpone':
-      return `postpone for ${item.delayMs} ms`;
-    case 'dead':
-      return item.words.reason;
   }
 }
 

@@ -6,7 +6,7 @@
  * the turn until the older of them has to renew it. So nothing is asked of events that were published before a turn has
  * passed since then. A letter that was redriven stands at the end of its line, and is asked nothing either.
  */
-import type { Pair } from './ledger.ts';
+import type { Pair } from './pairs.ts';
 import { leaseMs, routeByGroup } from './routes.ts';
 import type { Run } from './run.ts';
 import type { FakeTime } from './time.ts';
