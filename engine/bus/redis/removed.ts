@@ -59,6 +59,7 @@ export async function purge(
     const own = Object.values(keys.route(stream, storage)) as string[];
     await commands.eval(scripts.purge, [keys.stream(stream).events, ...own], [storage]);
   }
+  await commands.call('UNLINK', [keys.turn(storage)]);
   // Last, so that a purge that was cut short can be repeated.
   await registry.remove(storage, record);
   return { waiting: lag.reduce((sum, { entries }) => sum + entries, 0), pending, retrying, due, dead };

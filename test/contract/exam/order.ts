@@ -57,6 +57,15 @@ export function orderScenarios(scenario: Scenario): void {
     },
   );
 
+  scenario('a turn goes with its group when that is purged', async (room) => {
+    const one = await room.group('p.r', ['a']);
+    assert.equal((await one.order.hold(hour)).held, true);
+    await one.close();
+    assert.ok(await room.bus.purge('p.r'));
+    const two = await room.group('p.r', ['a']);
+    assert.equal((await two.order.hold(hour)).held, true);
+  });
+
   scenario('each group has a turn of its own', async (room) => {
     const [one, two] = [await room.group('p.r', ['a']), await room.group('p.s', ['a'])];
     assert.equal((await one.order.hold(hour)).held, true);
