@@ -7,6 +7,7 @@ import type { Diagnostic, PathStep, Place } from './diagnostic.ts';
 import { hasErrors } from './diagnostic.ts';
 import type { ReadDocument } from './document.ts';
 import type { PipelineFile } from './pipeline.generated.ts';
+import { checkPlainPasswords, plainSecret } from './plain-passwords.ts';
 import { diagnose, type Said, type Source } from './source.ts';
 import { keyPlace, type Leaf, leavesOf, nodeAt, type Tree, valuePlace } from './tree.ts';
 import type { Validate } from './validator.ts';
@@ -88,8 +89,6 @@ function fromSecrets(tree: Tree, at: string): string[] {
   }
 }
 
-const secretHelp = 'write ${NAME} or ${file:/run/secrets/name}, and give the value at run time';
-
 export interface OpenedFile {
   /** Undefined: there is nothing to work on, and `diagnostics` says why. */
   readonly file: OpenFile | undefined;
@@ -103,13 +102,9 @@ export function openPipeline(document: ReadDocument, validate: Validate, misplac
   addMissingOptions(tree);
   const checked = check(source, tree, validate, misplaced);
   const secrets = plainSecrets(tree, checked.secrets);
-  const warnings = secrets.map((secret) => {
-    const message = 'expected a reference, got a secret in plain text';
-    return diagnose(source, valuePlace(tree, secret.path), 'EF2022', secret.path, message, {
-      severity: 'warning',
-      help: secretHelp,
-    });
-  });
+  const warnings = secrets.map(({ path }) =>
+    diagnose(source, valuePlace(tree, path), 'EF2022', path, plainSecret.message, plainSecret.said),
+  );
   const folder = dirname(source.path);
   const optionFiles = new Map<string, string>();
   for (const pointer of checked.files) {
@@ -128,7 +123,7 @@ export function openPipeline(document: ReadDocument, validate: Validate, misplac
     templates: checked.templates,
     secretPointers: new Set([...checked.secrets, ...fromSecrets(tree, '')]),
     secrets: secretValues(tree, checked.secrets),
-    diagnostics: [...all, ...warnings],
+    diagnostics: [...all, ...warnings, ...checkPlainPasswords(source, tree)],
     maskedText: mask(
       source.text,
       secrets.map((secret) => secret.origin),

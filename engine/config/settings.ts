@@ -9,6 +9,7 @@ import { check } from './check.ts';
 import { readSettingsSchema } from './compose.ts';
 import { type Diagnostic, hasErrors, pathText, sortDiagnostics } from './diagnostic.ts';
 import { readDocument } from './document.ts';
+import { checkPlainPasswords } from './plain-passwords.ts';
 import { openReading, type Reading } from './reading.ts';
 import type { SettingsFile } from './settings.generated.ts';
 import { createSource, diagnoseFile, type Source } from './source.ts';
@@ -213,7 +214,8 @@ export async function loadSettings(request: SettingsRequest): Promise<SettingsRe
   }
   const checked = tree === undefined ? undefined : check(source, tree, createValidator(schema));
   const found = (checked?.diagnostics ?? []).map((diagnostic) => blame(diagnostic, set));
-  const diagnostics = sortDiagnostics([...said, ...found]);
+  const exposed = tree === undefined ? [] : checkPlainPasswords(source, tree);
+  const diagnostics = sortDiagnostics([...said, ...found, ...exposed]);
   if (tree === undefined || checked === undefined || hasErrors(diagnostics)) {
     return { ok: false, diagnostics, ...loaded() };
   }

@@ -192,3 +192,36 @@ test('paths in the file start at the file', async () => {
   assert.ok(result.ok);
   assert.deepEqual(result.settings.pipelines, [join(folder, 'flows')]);
 });
+
+test('a password in plain text is warned of, and one from a reference or a variable is not', async () => {
+  const result = await load('bus: redis://shop:hunter2@cache:6379/0\n');
+  assert.ok(result.ok);
+  assert.deepEqual(
+    result.warnings.map(({ code, line, column, path }) => `${code} ${line}:${column} ${path}`),
+    ['EF2022 1:6 bus'],
+  );
+  for (const [text, env] of [
+    ['bus: redis://shop:${PASSWORD}@cache:6379/0\n', { PASSWORD: 'hunter2' }],
+    ['', { EVENTFLOW_BUS: 'redis://shop:hunter2@cache:6379/0' }],
+  ] as const) {
+    const fine = await load(text, env);
+    assert.ok(fine.ok && fine.warnings.length === 0, text);
+  }
+});
+
+test('a hostile settings file is refused as a pipeline is', async () => {
+  const table: [string, string][] = [
+    ['['.repeat(40_000), 'settings.yaml:1:34: error EF1004 expected at most 32 levels of nesting'],
+    ['bus: "a\0b"\n', 'settings.yaml:1:8: error EF1003 expected text, got a NUL byte'],
+    [
+      'bus: sqlite:a\n---\nbus: sqlite:b\n',
+      'settings.yaml:2:1: error EF1007 expected one document, got a second one after `---`',
+    ],
+    ['bus: ${NONE}\n', 'settings.yaml:1:6: error EF1013 bus: the environment variable NONE is not set'],
+    [
+      'log: { level: debug }\nlog: { level: info }\n',
+      'settings.yaml:2:1: error EF1006 the key "log" stands here twice',
+    ],
+  ];
+  for (const [text, said] of table) assert.equal((await faultsOf(text)).split('\n')[0], said);
+});
