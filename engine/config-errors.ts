@@ -201,6 +201,10 @@ export const configErrors = {
     title: 'a pattern that another one includes',
     help: 'An event is delivered to a route once, however many of its patterns fit. A pattern that takes nothing more than another one of the same route says nothing; often one of the two is misspelt.',
   },
+  EF2035: {
+    title: 'a field that no schema of the data has',
+    help: 'The catalogue has schemas for the event types of the route, and none of them has this field: misspelt, or not declared yet. Where a field may be absent, `has(event.data.x)` asks for it; one that is named as if it were there makes a dead letter of every event without it.',
+  },
   EF2040: {
     title: 'previousId names a route that is still there',
     help: 'A route takes over the position, retries and dead letters of the route that it was before, so that one has to be gone. Once every engine has made the rename, `previousId` can go, and then the old id is free for a new route, which starts with nothing.',

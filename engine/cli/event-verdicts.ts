@@ -176,7 +176,10 @@ function explainOne(text: string, request: ExplainRequest): Explained {
   const prepared = publish(text, request.now);
   if (typeof prepared === 'string') {
     const given = parse(text) as Partial<Record<'id' | 'source' | 'type', unknown>> | null;
-    const name = (word: 'id' | 'source' | 'type'): string => String(given?.[word] ?? '(none)');
+    const name = (word: 'id' | 'source' | 'type'): string => {
+      const value = given?.[word];
+      return typeof value === 'string' ? value : '(none)';
+    };
     return {
       event: { id: name('id'), source: name('source'), type: name('type') },
       refusal: prepared,

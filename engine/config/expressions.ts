@@ -4,7 +4,7 @@ import type { ErrorCode } from '../errors.ts';
 import type { EventEnvelope } from '../event.ts';
 import { type CelProgram, compileCel } from './cel/compile.ts';
 import { ExpressionError, type ExpressionFault } from './cel/fault.ts';
-import type { Diagnostic, PathStep } from './diagnostic.ts';
+import type { Diagnostic, PathStep, Place } from './diagnostic.ts';
 import type { OpenFile } from './pipeline-file.ts';
 import { placeWithin } from './scalar.ts';
 import { diagnose } from './source.ts';
@@ -65,6 +65,13 @@ function kindOf(value: unknown): string {
 
 const codes = { syntax: 'EF2030', meaning: 'EF2031' } as const satisfies Record<string, ErrorCode>;
 
+/** Where a part of the expression at `path` stands in the file; undefined where that cannot be told. */
+export function expressionPlace(file: OpenFile, path: readonly PathStep[], within: Place): Place | undefined {
+  const leaf = nodeAt(file.tree, path);
+  if (leaf?.kind !== 'leaf' || leaf.references.length > 0) return undefined;
+  return placeWithin(file.source.text, leaf.origin, String(leaf.value), within);
+}
+
 /** Says what is wrong with the expression at `path` of a file, at its own line and column inside of the scalar. */
 export function expressionDiagnostic(file: OpenFile, path: readonly PathStep[], fault: ExpressionFault): Diagnostic {
   const leaf = nodeAt(file.tree, path);
@@ -73,6 +80,6 @@ export function expressionDiagnostic(file: OpenFile, path: readonly PathStep[], 
     const message = 'expected a CEL expression, and the value of the reference is none';
     return diagnose(file.source, valuePlace(file.tree, path), code, path, message);
   }
-  const place = placeWithin(file.source.text, leaf.origin, String(leaf.value), fault) ?? leaf.origin;
+  const place = expressionPlace(file, path, fault) ?? leaf.origin;
   return diagnose(file.source, place, code, path, fault.message, { help: fault.help });
 }

@@ -7,6 +7,7 @@ import { checkAdmissionKeys, checkTargets } from './admission.ts';
 import { pathOf } from './check.ts';
 import { composeOptions } from './compose.ts';
 import { checkConsistency } from './consistency.ts';
+import { checkDataFields } from './data-fields.ts';
 import { type Diagnostic, hasErrors, limitPerFile, sortDiagnostics } from './diagnostic.ts';
 import { readDocument, readText } from './document.ts';
 import { readEventTypes } from './event-types.ts';
@@ -186,6 +187,7 @@ export async function loadGeneration(request: LoadRequest): Promise<LoadResult> 
     ...(await eachFile(plans, (planned) => [
       ...checkPlan(planned, request.streams),
       ...checkTargets(planned, catalog),
+      ...checkDataFields(planned, eventTypes.types),
     ])),
     ...eventTypes.diagnostics,
   ]);

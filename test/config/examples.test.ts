@@ -22,6 +22,7 @@ const withoutExample = new Set([
   'EF2011',
   'EF2014',
   'EF2017',
+  'EF2035',
 ]);
 
 const keysOf = (lines: string): Set<string> => new Set(lines.match(/^[\w-]+(?=:)/gm));
