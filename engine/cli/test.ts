@@ -80,7 +80,7 @@ async function resultLines(result: TestResult, sources: ReadonlyMap<string, stri
   const seed = result.seed === undefined ? '' : `, seed ${result.seed}`;
   const tail = paint('dim', `(${took}${seed})`);
   if (result.failures.length === 0) return `  ${paint('green', '✓')} ${result.name} ${tail}`;
-  const { tellFailure } = await import('../pipeline-test/run.ts');
+  const { tellFailure } = await import('../pipeline-test/tell.ts');
   return `  ${paint('red', '✗')} ${result.name} ${tail}\n\n${tellFailure(result, sources)}\n`;
 }
 
@@ -96,7 +96,7 @@ async function printText({ files, coverage }: Results): Promise<void> {
 }
 
 async function printCoverage({ routes, covered, percent: share }: Coverage): Promise<void> {
-  const { outcomes } = await import('../pipeline-test/run.ts');
+  const { outcomes } = await import('../pipeline-test/uses.ts');
   const rows = routes.map(({ group, file, line, outcomes: seen }) => [
     seen.size === 0 ? paint('yellow', group) : group,
     ...outcomes.map((outcome) => (seen.has(outcome) ? '✓' : '–')),

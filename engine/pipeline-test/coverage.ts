@@ -1,6 +1,7 @@
 /** Which routes have a test, and what the tests saw of them. Pure. */
 import type { Route } from '../core/route.ts';
-import type { FileResult, Outcome, RouteUse } from './run.ts';
+import type { FileResult } from './run.ts';
+import type { Outcome, RouteUse } from './uses.ts';
 
 export interface Coverage {
   /** By group, in alphabetical order. */

@@ -1,7 +1,8 @@
 /** Results of tests for programs: JSON, and the XML that CI systems read. Pure. */
 import { type Diagnostic, type JsonDiagnostic, toJson } from '../config/diagnostic.ts';
 import type { Coverage } from './coverage.ts';
-import { type FileResult, outcomes, type TestResult } from './run.ts';
+import type { FileResult, TestResult } from './run.ts';
+import { outcomes } from './uses.ts';
 
 const isError = ({ severity }: Diagnostic): boolean => severity === 'error';
 

@@ -1,21 +1,20 @@
 /** Runs the tests of one file: pipelines as their environment makes them, each test in a world of its own. */
-import { type Diagnostic, formatDiagnostic, hasErrors, type PathStep, sortDiagnostics } from '../config/diagnostic.ts';
+import { type Diagnostic, hasErrors, sortDiagnostics } from '../config/diagnostic.ts';
 import { type LoadResult, loadGeneration } from '../config/load.ts';
 import { openReading } from '../config/reading.ts';
-import { nodeAt } from '../config/tree.ts';
 import type { StreamRule } from '../core/match.ts';
-import type { Generation, Route } from '../core/route.ts';
+import type { Generation } from '../core/route.ts';
 import type { PluginCatalog } from '../plugins/manifest.ts';
 import { planEvents } from './events.ts';
-import { failuresOf, type Happened } from './expectations.ts';
+import { judge } from './judge.ts';
 import { checkMeaning } from './meaning.ts';
 import { checkTestNames, findRoute } from './names.ts';
 import type { Answers, Test } from './test-file.generated.ts';
-import { atKey, atValue, environmentOf, filesOf, type OpenTestFile, openTestFile } from './test-file.ts';
-import { type Timeline, tellTimeline } from './timeline.ts';
-import { waitingIn } from './verdicts.ts';
-import { formatTime, parseTime } from './words.ts';
-import { type RunRecord, runWorld } from './world.ts';
+import { atValue, environmentOf, filesOf, type OpenTestFile, openTestFile } from './test-file.ts';
+import { tellTimeline } from './timeline.ts';
+import { type RouteUse, Uses } from './uses.ts';
+import { parseTime } from './words.ts';
+import { runWorld } from './world.ts';
 
 export interface TestDeps {
   readonly catalog: PluginCatalog;
@@ -46,18 +45,6 @@ export interface TestResult {
   readonly tookMs: number;
   readonly passedMs: number;
 }
-
-/** What tests did with a route. */
-export interface RouteUse {
-  readonly group: string;
-  /** Of the pipeline. */
-  readonly file: string;
-  readonly line: number;
-  readonly outcomes: ReadonlySet<Outcome>;
-}
-
-export const outcomes = ['delivered', 'retried', 'dead', 'skipped'] as const;
-export type Outcome = (typeof outcomes)[number];
 
 export interface FileResult {
   readonly file: string;
@@ -95,35 +82,6 @@ class Loader {
   }
 }
 
-const outcomesIn = (timeline: Timeline, group: string): Outcome[] => [
-  ...(timeline.of('settled', group).some(({ status }) => status === 'delivered') ? (['delivered'] as const) : []),
-  ...(timeline.of('settled', group).some(({ status }) => status === 'skipped') ? (['skipped'] as const) : []),
-  ...(timeline.of('retry', group).length > 0 ? (['retried'] as const) : []),
-  ...(timeline.of('dead', group).length > 0 ? (['dead'] as const) : []),
-];
-
-/** Gathers over the tests of a file. */
-class Uses {
-  readonly #uses = new Map<string, RouteUse & { readonly outcomes: Set<Outcome> }>();
-
-  know(generation: Generation): void {
-    for (const { group, position, enabled } of generation.routes.values()) {
-      if (!enabled || this.#uses.has(group)) continue;
-      this.#uses.set(group, { group, file: position.file, line: position.line, outcomes: new Set() });
-    }
-  }
-
-  saw(timeline: Timeline): void {
-    for (const [group, { outcomes: seen }] of this.#uses) {
-      for (const outcome of outcomesIn(timeline, group)) seen.add(outcome);
-    }
-  }
-
-  list(): RouteUse[] {
-    return [...this.#uses.values()];
-  }
-}
-
 function answersOf(test: Test, generation: Generation): Map<string, Answers> {
   return new Map(
     Object.entries(test.answers ?? {}).flatMap(([name, answers]): [string, Answers][] => {
@@ -131,44 +89,6 @@ function answersOf(test: Test, generation: Generation): Map<string, Answers> {
       return choice.kind === 'found' ? [[choice.route.group, answers]] : [];
     }),
   );
-}
-
-const enabled = ({ routes }: Generation): Route[] => [...routes.values()].filter((route) => route.enabled);
-
-/** A test that says no end has one when everything is settled. */
-function endFailures(file: OpenTestFile, index: number, record: RunRecord, happened: Happened): Diagnostic[] {
-  const path: PathStep[] = ['tests', index, 'name'];
-  const { until } = file.valid.tests[index] as Test;
-  const when = formatTime(record.endedAt);
-  if (record.ending === 'endless') {
-    const message = `expected the test to come to an end, got no end of things that happen, up to ${when}`;
-    return [atValue(file, path, 'EF2110', message, { help: 'say with until: how much time passes' })];
-  }
-  if (record.ending === 'settled' || until !== undefined) return [];
-  const waiting = enabled(happened.generation).flatMap((route) =>
-    waitingIn(route, happened.events, record.timeline).map((event) => `${route.group} ${event}`),
-  );
-  const shown = waiting.slice(0, 10).join(', ');
-  const message = `expected every delivery to be settled, got ${waiting.length} that wait after ${when}: ${shown}`;
-  const help = 'say with until: how much time passes, and expect what waits then';
-  return [atValue(file, path, 'EF2110', message, { help })];
-}
-
-function judge(file: OpenTestFile, index: number, record: RunRecord, happened: Happened): Diagnostic[] {
-  const test = file.valid.tests[index] as Test;
-  const path: PathStep[] = ['tests', index];
-  const checks = (test.checks ?? []).flatMap(({ at, expect }, n) => {
-    const timeline = record.timeline.upTo(parseTime(at));
-    return failuresOf(expect, [...path, 'checks', n, 'expect'], { ...happened, timeline }, false);
-  });
-  const failures = [...failuresOf(test.expect, [...path, 'expect'], happened, true), ...checks];
-  return [
-    ...endFailures(file, index, record, happened),
-    ...failures.map((failure) => {
-      const atWhole = nodeAt(file.tree, failure.path)?.kind === 'fields';
-      return (atWhole ? atKey : atValue)(file, failure.path, 'EF2110', failure.message);
-    }),
-  ];
 }
 
 async function runOne(
@@ -181,7 +101,7 @@ async function runOne(
   const test = file.valid.tests[index] as Test;
   const events = planEvents(test.events, file.folder);
   const mask = (text: string): string =>
-    secrets.reduce((masked, secret) => masked.replaceAll(secret, '[secret]'), text);
+    secrets.reduce((masked, secret) => (secret.length < 3 ? masked : masked.replaceAll(secret, '[secret]')), text);
   const seed = deps.seed ?? test.seed;
   const began = performance.now();
   const record = await runWorld({
@@ -261,21 +181,4 @@ export async function runTestFile(path: string, deps: TestDeps): Promise<FileRes
     tests.push(result);
   }
   return { ...prepared, tests, routes: uses.list() };
-}
-
-/** Lines that people are shown at most, of the beginning and of the end. */
-const mostShown = 200;
-
-function shortened(lines: readonly string[]): readonly string[] {
-  if (lines.length <= mostShown) return lines;
-  const left = (lines.length - mostShown).toLocaleString('en-US');
-  const half = mostShown / 2;
-  return [...lines.slice(0, half), `… ${left} lines are left out: all are in --output json`, ...lines.slice(-half)];
-}
-
-/** A failure as people read it: the place, and what happened. */
-export function tellFailure(result: TestResult, sources: ReadonlyMap<string, string>): string {
-  const said = result.failures.map((failure) => formatDiagnostic(failure, sources.get(failure.file)));
-  const told = shortened(result.told).map((line) => `     ${line}`);
-  return [...said, ['   what happened:', ...told].join('\n')].join('\n\n');
 }

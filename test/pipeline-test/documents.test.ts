@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { readCatalog } from '../../engine/config/index.ts';
-import { type FileResult, runTestFile, tellFailure } from '../../engine/pipeline-test/run.ts';
+import { type FileResult, runTestFile } from '../../engine/pipeline-test/run.ts';
+import { tellFailure } from '../../engine/pipeline-test/tell.ts';
 import { blocksOf } from '../repo/markdown.ts';
 import { root, textOf } from '../repo/sources.ts';
 

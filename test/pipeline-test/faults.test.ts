@@ -4,7 +4,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { formatDiagnostic, readCatalog } from '../../engine/config/index.ts';
-import { type FileResult, runTestFile, tellFailure } from '../../engine/pipeline-test/run.ts';
+import { type FileResult, runTestFile } from '../../engine/pipeline-test/run.ts';
+import { tellFailure } from '../../engine/pipeline-test/tell.ts';
 import { golden } from '../config/support.ts';
 
 const folder = join(import.meta.dirname, 'fixtures');
