@@ -17,6 +17,8 @@ export interface JournalRow {
   readonly nextAt: number | undefined;
   readonly reason: DeadReason | undefined;
   readonly fault: Fault | undefined;
+  /** The head of the hash of the route that ran it: the configuration that was in force. Absent where none was. */
+  readonly config?: string;
 }
 
 const codes: Readonly<Record<JournalStatus, number>> = { delivered: 0, skipped: 1, retry: 2, dead: 3 };
@@ -29,13 +31,15 @@ const plain = /^[\w.:/ -]*$/;
 /**
  * The line is a JSON array. Most of what is settled was delivered at once, next to its neighbours in time, so what
  * neighbours share is written once:
+ *   { c: config }                    the configuration of all that follow
  *   [type, publishedAt, startedAt]   holds for the successes that follow
  *   [ms, ms]                         so much later than the last were these published and started
  *   "id" | ["id", ms]                delivered by its first attempt, within half a millisecond or in so many
  *   [id, type, publishedAt, attempt, status, startedAt, ms, nextAt, reason, fault]   everything else
  */
-export function encodeLine(rows: readonly JournalRow[]): string {
-  let line = '';
+/** `config` is that of all rows. */
+export function encodeLine(rows: readonly JournalRow[], config?: string): string {
+  let line = config === undefined ? '' : `,{"c":${quote(config)}}`;
   let type: string | undefined;
   let published = 0;
   let started = 0;
@@ -67,15 +71,23 @@ function encodeRow(row: JournalRow): string {
 type Shared = readonly [type: string, publishedAt: number, startedAt: number];
 type Full = [string, string, number, number, number, number, number, number, string, Fault?];
 type Later = readonly [published: number, started: number];
-type Item = string | readonly [id: string, ms: number] | Later | Shared | Full;
+type Stamp = { readonly c: string };
+type Item = string | readonly [id: string, ms: number] | Later | Shared | Full | Stamp;
 
-const isLater = (item: Item): item is Later => typeof item !== 'string' && typeof item[0] === 'number';
-const isShared = (item: Item): item is Shared => typeof item !== 'string' && item.length === 3;
-const isFull = (item: Item): item is Full => typeof item !== 'string' && item.length > 3;
+const isList = (item: Item): item is Exclude<Item, string | Stamp> => Array.isArray(item);
+const isStamp = (item: Item): item is Stamp => typeof item !== 'string' && !isList(item);
+const isLater = (item: Item): item is Later => isList(item) && typeof item[0] === 'number';
+const isShared = (item: Item): item is Shared => isList(item) && item.length === 3;
+const isFull = (item: Item): item is Full => isList(item) && item.length > 3;
 
 export function decodeLine(line: string): readonly JournalRow[] {
   let shared: Shared = ['', 0, 0];
+  let stamp: { config?: string } = {};
   return (JSON.parse(line) as Item[]).flatMap((item): JournalRow[] => {
+    if (isStamp(item)) {
+      stamp = { config: item.c };
+      return [];
+    }
     if (isShared(item)) {
       shared = item;
       return [];
@@ -84,10 +96,10 @@ export function decodeLine(line: string): readonly JournalRow[] {
       shared = [shared[0], shared[1] + item[0], shared[2] + item[1]];
       return [];
     }
-    if (isFull(item)) return [fullRow(item)];
+    if (isFull(item)) return [{ ...fullRow(item), ...stamp }];
     const [eventType, publishedAt, startedAt] = shared;
     const [eventId, ms] = typeof item === 'string' ? [item, 0] : item;
-    return [{ ...success, eventId, eventType, publishedAt, startedAt, ms }];
+    return [{ ...success, eventId, eventType, publishedAt, startedAt, ms, ...stamp }];
   });
 }
 

@@ -40,6 +40,8 @@ export interface TimelineAttempt {
   readonly ms: number;
   readonly outcome: 'delivered' | 'skipped' | 'failed';
   readonly fault: Fault | undefined;
+  /** The head of the hash of the route that ran it; absent where the journal does not reach. */
+  readonly config?: string;
 }
 
 export interface TimelineDelivery {

@@ -18,8 +18,9 @@ export interface Interested {
 
 const outcomes = { delivered: 'delivered', skipped: 'skipped', retry: 'failed', dead: 'failed' } as const;
 
-function attemptOf({ attempt, startedAt, ms, status, fault }: JournalRow): TimelineAttempt {
-  return { attempt, at: startedAt, ms, outcome: outcomes[status], fault };
+function attemptOf({ attempt, startedAt, ms, status, fault, config }: JournalRow): TimelineAttempt {
+  const stamp = config === undefined ? {} : { config };
+  return { attempt, at: startedAt, ms, outcome: outcomes[status], fault, ...stamp };
 }
 
 /** The journal is capped, a dead letter keeps its whole history: each attempt once, whoever remembers it. */

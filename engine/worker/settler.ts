@@ -17,6 +17,8 @@ export interface SettlerDeps {
   readonly onSettled: (item: SettleItem, result: SettleResult) => void;
   readonly onFault: (error: Error) => void;
   readonly journal: boolean;
+  /** Says in the journal by which configuration a delivery ran. */
+  readonly config: string;
   readonly timers: Timers;
 }
 
@@ -71,7 +73,7 @@ export class Settler {
       const rows = this.#rows.splice(0, maxBatch);
       this.#calls += 1;
       this.#underWay.push(items);
-      void this.#settle(items, rows.length === 0 ? undefined : encodeLine(rows)).finally(() => {
+      void this.#settle(items, rows.length === 0 ? undefined : encodeLine(rows, this.#deps.config)).finally(() => {
         this.#calls -= 1;
         if (this.#items.length > 0 && !this.#scheduled) this.#flush();
       });

@@ -126,6 +126,7 @@ export class Worker {
     this.#settler = new Settler({
       group,
       journal: deps.journal !== 'off',
+      config: route.hash.slice(0, 12),
       timers,
       onSettled: (item, result) => {
         this.#outcomes.settled(item, result);

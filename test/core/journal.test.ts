@@ -17,6 +17,16 @@ const success: JournalRow = {
 };
 const fault = { code: 'http_503', message: 'no', kind: 'status', status: 503 } as const;
 
+test('every row of a line says by which configuration it ran', () => {
+  const rows = [success, { ...success, eventId: 'e9', attempt: 2 }];
+  const line = encodeLine(rows, 'c0ffee');
+  assert.ok(line.startsWith('[{"c":"c0ffee"},'), line);
+  assert.deepEqual(
+    decodeLine(line),
+    rows.map((row) => ({ ...row, config: 'c0ffee' })),
+  );
+});
+
 test('what neighbours share is written once', () => {
   const rows = [success, { ...success, eventId: 'e2' }, { ...success, eventId: 'e3', ms: 7 }];
   assert.equal(encodeLine(rows), '[["order.paid",1700000000000,1700000000005],"e1","e2",["e3",7]]');
