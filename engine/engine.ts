@@ -249,7 +249,7 @@ class RunningEngine implements Engine {
       load: () => this.#load(),
       table: this.#table,
       observer: this.#observer,
-      drainMs: settings.delivery.drain,
+      ...{ drainMs: settings.delivery.drain, retryMs: trimPause },
       allowEmpty: this.#options.allowEmpty ?? false,
       onSwap: (generation, number) => this.#swapped(generation, number),
       onFiles: (files) => this.#watcher?.update(files),

@@ -13,6 +13,7 @@ import type { LoadResult } from './config/index.ts';
 import { formatDiagnostic } from './config/index.ts';
 import { diffGenerations, type GenerationDiff } from './core/diff.ts';
 import type { Generation, Route } from './core/route.ts';
+import { EventFlowError } from './errors.ts';
 import { fieldsOf, Generations } from './generations.ts';
 import type { Observer, Signal } from './observe/signals.ts';
 import type { ConfigStatus, GenerationInfo, ReloadReason, ReloadReport, RouteFields } from './operations/operations.ts';
@@ -25,6 +26,8 @@ export interface ReloaderDeps {
   readonly drainMs: number;
   /** Whether a set of pipelines without any route may replace one that has some. */
   readonly allowEmpty: boolean;
+  /** How long after a reload that the store refused it is tried again, ms [not at all]. */
+  readonly retryMs?: number;
   /** Called inside the swap, before the new workers read. */
   readonly onSwap: (generation: Generation, number: number) => void;
   /** Called after a load whose generation is in force. */
@@ -55,6 +58,7 @@ export class Reloader {
   #number = 0;
   #chain: Promise<unknown> = Promise.resolve();
   #kept = new Generations();
+  #retry: NodeJS.Timeout | undefined;
   /** Why something else runs than the files say. */
   #pinned: string | undefined;
   #last: ConfigStatus['last'] = { result: 'unchanged', why: 'start', at: 0, problems: [] };
@@ -109,6 +113,7 @@ export class Reloader {
   }
 
   async #reload(why: ReloadReason): Promise<ReloadReport> {
+    clearTimeout(this.#retry);
     const loaded = await this.#load();
     if (!loaded.ok) return this.#report('rejected', why, nothing, loaded.problems);
     const report = await this.#take(loaded.generation, why, undefined);
@@ -147,11 +152,21 @@ export class Reloader {
       );
       this.#swap(generation, commit);
     } catch (error) {
+      if (pinned === undefined) this.#tryLater(error, why);
       return this.#report('rejected', why, nothing, [(error as Error).message]);
     }
     this.#pinned = pinned;
     this.#kept.add(this.#number, generation, Date.now(), why, changesOf(diff), fieldsOf(diff));
     return this.#report('changed', why, changesOf(diff), [], fieldsOf(diff));
+  }
+
+  /** Nothing is wrong with the files, and nobody changes them again only because the store was away. */
+  #tryLater(error: unknown, why: ReloadReason): void {
+    const { retryMs } = this.#deps;
+    const ofStore = error instanceof EventFlowError && error.code.startsWith('EF5');
+    if (retryMs === undefined || !ofStore || this.#number === 0) return;
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => void this.reload(why), retryMs).unref();
   }
 
   async #load(): Promise<(LoadResult & { ok: true }) | { ok: false; problems: string[] }> {

@@ -24,6 +24,18 @@ function circuitOf(key: string, state: BreakerState): Circuit {
   }
 }
 
+/** Breakers go by the storage of their route; people know it by its name. */
+async function circuitsOf(bus: Bus): Promise<readonly Circuit[]> {
+  const [stored, groups] = await Promise.all([bus.breakers.list(), bus.groups()]);
+  const names = new Map(groups.map(({ storage, group }) => [storage, group]));
+  const named = (key: string): string =>
+    key.replace(
+      /^(route|key):([^:]+)/,
+      (_, scope: string, storage: string) => `${scope}:${names.get(storage) ?? storage}`,
+    );
+  return stored.map(({ key, state }) => circuitOf(named(key), state));
+}
+
 async function routesOf(bus: Bus): Promise<readonly RouteStatus[]> {
   const groups = await bus.groups();
   const routes = await Promise.all(
@@ -120,7 +132,7 @@ export function localOperations(bus: Bus, observer?: Observer): Operations {
     deadLetter: (id) => bus.deadLetters.get(id),
     redrive: (request) => redrive(bus, request, observer),
     timeline: (eventId) => timelineOf(bus, eventId),
-    circuits: async () => (await bus.breakers.list()).map(({ key, state }) => circuitOf(key, state)),
+    circuits: () => circuitsOf(bus),
     routes: () => routesOf(bus),
     purge: async (request) => {
       const purged = await bus.purge(request.group);

@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { loadSettings } from '../../engine/config/index.ts';
 import { ConfigError } from '../../engine/config-error.ts';
 import { createEngine, type Engine, type EngineOptions } from '../../engine/engine.ts';
+import { EventFlowError } from '../../engine/errors.ts';
 import { remoteGenerations, remoteOperations, remoteReload, remoteRollback } from '../../engine/operations/index.ts';
 import { sampleOf } from '../observe/world.ts';
 import { eventflow as runCli } from '../support/cli.ts';
@@ -114,6 +115,41 @@ test('the watcher does not undo a rollback until a file changes', async (t) => {
   await write('pipelines/orders.yaml', pipeline('3s'));
   await eventually('the third', () => timeoutOf(engine) === 3_000);
   assert.equal((await remoteGenerations(adminOf(engine))).status.pinned, undefined);
+});
+
+test('what a pipeline refers to is read again when it changes: a schema, a secret', async (t) => {
+  const { folder, write, start } = await place(t);
+  await mkdir(join(folder, 'run'));
+  await write('run/paid.json', '{}');
+  await write('run/token', 'first-secret-token');
+  const types = 'eventTypes: { order.paid: { schema: ../run/paid.json, onInvalid: reject } }';
+  const route =
+    '  - { id: hook, on: [order.paid], handler: webhook, with: { url: "https://shop.example/", headers: { authorization: "${file:../run/token}" } } }';
+  await write('pipelines/orders.yaml', pipeline('1s', `${route}\n${types}\n`));
+  const engine = await start({ watch: true });
+  const fieldsOf = async () => (await remoteGenerations(adminOf(engine))).generations[0]?.fields;
+  await write('run/token', 'second-secret-token');
+  await eventually('the second token', () => engine.generation().number === 2);
+  const secret = { path: 'with.headers.authorization', before: '[secret]', after: '[secret]' };
+  assert.deepEqual(await fieldsOf(), [{ route: 'orders.hook', fields: [secret] }]);
+  await write('run/paid.json', JSON.stringify({ type: 'object', required: ['total'] }));
+  await eventually('the second schema', () => engine.generation().number === 3);
+  assert.deepEqual(await fieldsOf(), [], 'no route changed');
+  await assert.rejects(engine.publisher.publish({ id: 'e', type: 'order.paid', source: '/test', data: {} }), /total/);
+});
+
+test('a reload that only the store refused is tried again', async (t) => {
+  const { write, start } = await place(t);
+  await write('pipelines/orders.yaml', pipeline('1s'));
+  const engine = await start();
+  const { bus } = engine;
+  const openGroup = bus.openGroup.bind(bus);
+  bus.openGroup = () => Promise.reject(new EventFlowError('EF5010', 'nobody answers'));
+  await write('pipelines/orders.yaml', pipeline('2s'));
+  assert.equal((await engine.reload()).result, 'rejected');
+  assert.equal(timeoutOf(engine), 1_000);
+  bus.openGroup = openGroup;
+  await eventually('the second try', () => timeoutOf(engine) === 2_000, 30_000);
 });
 
 test('ten generations are kept, and no more', async (t) => {

@@ -261,6 +261,8 @@ for (const [name, open] of Object.entries(buses)) {
           await stage.delivered(nameAfter(change), 2);
           const now = await stage.bus.breakers.list();
           assert.deepEqual([now.length, now[0]?.key], [1, before?.key], 'it is the same breaker');
+          const [circuit] = await localOperations(stage.bus).circuits();
+          assert.equal(circuit?.key, `route:${nameAfter(change)}`);
           assert.equal(stage.story('held-1'), `1 ${nameAfter(change)} ${hashAfter(change)}`);
           assert.equal(stage.story('held-2'), `1 ${nameAfter(change)} ${hashAfter(change)}`);
         },
