@@ -67,16 +67,23 @@ function expiries(letters: readonly DeadLetter[], doomed: number) {
 }
 
 async function stepped(stage: Stage, random: () => number, scale: number): Promise<Toll> {
+  // Before anything else: the publisher has begun.
+  const retries = new Retries(stage, true);
   const clock = await fakeClock();
   try {
-    return await underSteps(stage, clock, random, scale);
+    return await underSteps(stage, retries, clock, random, scale);
   } finally {
     await clock.end();
   }
 }
 
-async function underSteps(stage: Stage, clock: FakeClock, random: () => number, scale: number): Promise<Toll> {
-  const retries = new Retries(stage, true);
+async function underSteps(
+  stage: Stage,
+  retries: Retries,
+  clock: FakeClock,
+  random: () => number,
+  scale: number,
+): Promise<Toll> {
   await clock.step(hour);
   await stage.startEngine(1, clock.variables);
   for (const seconds of [hour, -hour]) {
