@@ -70,7 +70,10 @@ export function scopeOf(scope: string): BreakerPolicy['scope'] {
   return compiled.ok ? keyOf(compiled) : 'route';
 }
 
-const keyOf = ({ source, key }: EventKey): EventKey => ({ source, key });
+const keyOf = (compiled: EventKey): EventKey => ({
+  source: compiled.source,
+  key: (event) => compiled.key(event),
+});
 
 /** The key has been checked. */
 export function compileRateLimit({ rateLimit }: RouteFields): { readonly rateLimit?: RateLimitPolicy } {

@@ -208,7 +208,7 @@ export class Turnstile {
     wake();
   }
 
-  /** False: the answer came so late that its permits were over. */
+  /** False: the time of the permits was over before all were used. */
   async #tryOnce(name: string, candidates: readonly Candidate[]): Promise<boolean> {
     const { route, limits, timers, onLimited } = this.#deps;
     const { limit = 1, per = 0 } = route.rateLimit ?? {};
@@ -216,8 +216,8 @@ export class Turnstile {
     const returning = candidates.filter((one) => hasWaited(one) === 1).length;
     const request: Omit<PermitRequest, 'leadMs'> = { limit, per, wanted, returning, line: true };
     const { answer, until } = await this.#lead.asked((leadMs) => limits.take(name, { ...request, leadMs }));
-    if (timers.now() > until && answer.granted > 0) return false;
     for (const [at, candidate] of candidates.entries()) {
+      if (at < answer.granted && timers.now() > until) return false;
       if (!this.#asking.has(candidate)) continue;
       if (at < answer.granted) this.#start(candidate);
       else this.#postpone(candidate, answer.waits[at - answer.granted] ?? per);

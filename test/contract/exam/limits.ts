@@ -41,7 +41,7 @@ export function limitScenarios(scenario: Scenario): void {
     assert.deepEqual([first.granted, first.waits.length, second.granted, second.waits.length], [5, 3, 0, 2]);
     const waits = [...first.waits, ...second.waits];
     for (const [at, wait] of waits.slice(1).entries()) {
-      assert.ok(wait - (waits[at] ?? 0) > 600_000, `a fifth of an hour apart, got ${waits}`);
+      assert.ok(wait - (waits[at] ?? 0) > 600_000, `a fifth of an hour apart, got ${waits.join(', ')}`);
     }
     const back = await room.bus.limits.take('p.r', request({ wanted: 1, returning: 1, line: true }));
     assert.ok((back.waits[0] ?? 0) < (waits[1] ?? 0), 'who was there before does not go to the end of the line');
