@@ -113,7 +113,7 @@ function padBraces(document: Document): void {
 }
 
 /** Only texts that are folded already are folded. */
-const foldFolded = (tags: (ScalarTag | unknown)[]): never =>
+const foldFolded = (tags: readonly unknown[]): never =>
   tags.map((tag) => {
     const text = tag as ScalarTag;
     if (text.tag !== 'tag:yaml.org,2002:str' || text.stringify === undefined) return tag;
