@@ -16,8 +16,12 @@ interface GraphFlags extends SettingsFlags {
 
 async function draw(graph: Graph, format: Format): Promise<string> {
   switch (format) {
-    case 'mermaid':
-      return (await import('../graph/mermaid.ts')).toMermaid(graph);
+    case 'mermaid': {
+      const { mermaidLimit, toMermaid } = await import('../graph/mermaid.ts');
+      const limit = mermaidLimit(graph);
+      if (limit !== undefined) tell(limit);
+      return toMermaid(graph);
+    }
     case 'dot':
       return (await import('../graph/dot.ts')).toDot(graph);
     case 'svg':

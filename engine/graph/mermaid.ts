@@ -18,6 +18,15 @@ function arrow({ kind, enabled, label }: GraphEdge): string {
   return label === undefined ? line : `${line}|${quoted(label, 40)}|`;
 }
 
+/** Mermaid's own limit, unless whoever draws has raised it (`maxEdges`). */
+const mostEdges = 500;
+
+/** What to tell whoever asked for a flowchart that will not be drawn. */
+export const mermaidLimit = ({ edges }: Graph): string | undefined =>
+  edges.length < mostEdges
+    ? undefined
+    : `mermaid draws fewer than ${mostEdges} edges unless its maxEdges is raised, and this graph has ${edges.length}: name fewer files, or take --format svg`;
+
 export function toMermaid(graph: Graph): string {
   // Names of nodes are ours: a word of the language, such as `end`, would break the text.
   const names = new Map(graph.nodes.map(({ id }, at) => [id, `n${at}`]));

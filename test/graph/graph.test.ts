@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import type { Generation, Route } from '../../engine/core/route.ts';
 import { toDot } from '../../engine/graph/dot.ts';
 import { layOut } from '../../engine/graph/layout.ts';
-import { toMermaid } from '../../engine/graph/mermaid.ts';
+import { mermaidLimit, toMermaid } from '../../engine/graph/mermaid.ts';
 import { type Graph, type GraphOptions, graphOf } from '../../engine/graph/model.ts';
 import { toSvg } from '../../engine/graph/svg.ts';
 import { retryPolicy, routeOf } from '../support/policies.ts';
@@ -71,6 +71,13 @@ describe('the graph', () => {
       ],
     );
     assert.match(toMermaid(shown), /\|"when event\.data\.total #62;#61; 100"\|/);
+  });
+
+  test('is told when mermaid would not draw it', () => {
+    const types = (count: number): Graph =>
+      graph([routeOf({ on: Array.from({ length: count }, (_, at) => `t.${at}`) })]);
+    assert.equal(mermaidLimit(types(498)), undefined);
+    assert.match(mermaidLimit(types(499)) ?? '', /this graph has 500/);
   });
 
   test('a type that two patterns of a route take has one edge', () => {
