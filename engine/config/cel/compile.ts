@@ -160,9 +160,9 @@ export function compileWatched(
   if (!result.ok) throw new Error(`expected an expression that was checked, got ${source}`);
   const { root, evaluate } = result.program;
   walk(root, (node) => {
-    intercept(node, (run) => {
+    intercept(node, (run) => (evaluator, self, context) => {
       try {
-        const value = run();
+        const value = run(evaluator, self, context);
         see(node, { value });
         return value;
       } catch (error) {

@@ -35,32 +35,32 @@ const isLiteral = (node: CelNode): boolean =>
   node.op === 'value' || (node.op === 'list' && partsOf(node).every((part) => part.op === 'value'));
 
 const metered = (node: CelNode, cost: number): void =>
-  intercept(node, (run) => {
+  intercept(node, (run) => (evaluator, self, context) => {
     spend(cost);
     try {
-      return run();
+      return run(evaluator, self, context);
     } catch (error) {
       spend(errorCost);
       throw error;
     }
   });
 
+const weighed = (node: CelNode): void =>
+  intercept(node, (run) => (evaluator, self, context) => {
+    const value = run(evaluator, self, context);
+    if (typeof value === 'object') weigh(value);
+    return value;
+  });
+
 function meter(node: CelNode): void {
-  const isLoop = node.op === 'rcall' && loops.has(node.args[0] as string);
-  if (isLoop) {
-    const [, range, [, body]] = node.args as [string, CelNode, CelNode[]];
+  if (node.op === 'rcall' && loops.has(node.args[0])) {
+    const [, range, [, body]] = node.args;
     // Past the budget no loop begins: `all` and `exists` go on after errors.
     metered(range, 0);
     if (body !== undefined) metered(body, 1);
   }
   if (!comparing.has(node.op)) return;
-  for (const operand of partsOf(node).filter((part) => !isLiteral(part))) {
-    intercept(operand, (run) => {
-      const value = run();
-      weigh(value);
-      return value;
-    });
-  }
+  for (const operand of partsOf(node).filter((part) => !isLiteral(part))) weighed(operand);
 }
 
 function patternOf(node: CelNode, pattern: string): (text: string) => boolean {
@@ -82,12 +82,12 @@ function guardMatches(node: CelNode): void {
   const test = patternOf(pattern, pattern.args);
   (pattern as { args: unknown }).args = '';
   let text: unknown;
-  intercept(receiver, (run) => {
-    text = run();
+  intercept(receiver, (run) => (evaluator, self, context) => {
+    text = run(evaluator, self, context);
     return text;
   });
-  intercept(node, (run) => {
-    const answer = run();
+  intercept(node, (run) => (evaluator, self, context) => {
+    const answer = run(evaluator, self, context);
     return typeof text === 'string' && answer === true ? test(text) : answer;
   });
 }

@@ -20,24 +20,21 @@ export function walk(node: CelNode, visit: (node: CelNode) => void): void {
   for (const part of partsOf(node)) walk(part, visit);
 }
 
+/** What the library calls to evaluate a node. */
 type Evaluate = (evaluator: unknown, node: unknown, context: unknown) => unknown;
 
-type Around = (run: () => unknown) => unknown;
+const intercepted = new WeakMap<CelNode, (around: (run: Evaluate) => Evaluate) => void>();
 
-const intercepted = new WeakMap<CelNode, Around[]>();
-
-/** Puts `around` in front of a node's evaluation; what came earlier is inside. */
-export function intercept(node: CelNode, around: Around): void {
+/** Puts `around` in front of a node's evaluation; what came earlier is inside. Composed once: events pay no closures. */
+export function intercept(node: CelNode, around: (run: Evaluate) => Evaluate): void {
   const known = intercepted.get(node);
-  if (known !== undefined) return void known.push(around);
-  const arounds = [around];
-  intercepted.set(node, arounds);
-  const inside = node as unknown as { evaluate: Evaluate };
-  let { evaluate } = inside;
-  const outer: Evaluate = (evaluator, self, context) => {
-    const last = (): unknown => evaluate.call(node, evaluator, self, context);
-    return arounds.reduce<() => unknown>((run, next) => () => next(run), last)();
-  };
+  if (known !== undefined) return known(around);
+  const place = node as unknown as { evaluate: Evaluate };
+  let { evaluate } = place;
+  let outer = around((evaluator, self, context) => evaluate.call(node, evaluator, self, context));
+  intercepted.set(node, (next) => {
+    outer = next(outer);
+  });
   // The library puts another function in the place of `evaluate` when a node runs for the first time.
   Object.defineProperty(node, 'evaluate', {
     get: () => outer,
