@@ -1,8 +1,8 @@
 /** Faults of the way to Redis. */
 
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Fault, perHit, type Toll, times, unless } from '../fault.ts';
+import { memoryOf, tidy } from '../page.ts';
 import { type Apart, networkApart } from '../places.ts';
 import { recoveryBound, type Stage } from '../stage.ts';
 
@@ -22,16 +22,10 @@ async function partition(stage: Stage, random: () => number, scale: number): Pro
   return { duplicates: perHit, recovery: recoveryBound + 5_000, notes: [how] };
 }
 
-/** Resident memory of the first engine, MB. */
-async function memoryOf(stage: Stage): Promise<number> {
-  const status = await readFile(`/proc/${stage.engine(0).child.pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1_024;
-}
-
 async function flap(stage: Stage, _random: () => number, scale: number): Promise<Toll> {
   const flaps = 16 * scale;
   await sleep(2_000);
-  const before = await memoryOf(stage);
+  const before = await memoryOf(stage.engine(0));
   for (let at = 0; at < flaps; at += 1) {
     await sleep(300);
     stage.proxy.mode = 'black';
@@ -39,11 +33,11 @@ async function flap(stage: Stage, _random: () => number, scale: number): Promise
     stage.proxy.cut();
     stage.proxy.mode = 'pass';
   }
-  const grew = Math.round((await memoryOf(stage)) - before);
+  const grew = Math.round(((await memoryOf(stage.engine(0))) - before) / 2 ** 20);
   return {
     duplicates: flaps * perHit,
     recovery: recoveryBound,
-    notes: [`memory of the engine ${grew < 0 ? '' : '+'}${grew} MB`],
+    notes: [`memory of the engine without its garbage ${grew < 0 ? '' : '+'}${grew} MB`],
     wrong: unless([grew < 50, `expected the engine's memory to grow by less than 50 MB, it grew by ${grew} MB`]),
   };
 }
@@ -84,7 +78,7 @@ export const network: readonly Fault[] = [
     what: 'flapping link, 300 ms up and 200 ms down',
     shares: true,
     tier: 'quick',
-    stage: { proxied: true },
+    stage: { proxied: true, env: tidy },
     inject: flap,
   },
   {
