@@ -9,6 +9,17 @@ const failed = (fault: TextFault): ReadTree => ({ tree: undefined, faults: [faul
 const tooDeep = (start: number, end: number): ReadTree =>
   failed({ place: { start, end }, code: 'EF1004', path: [], message: `expected at most ${deepest} levels of nesting` });
 
+/** A text of commas makes an error of each, and most of the time goes into stacks that nobody reads. */
+function withoutStacks<T>(work: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return work();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 /** Plain data, so that it can come from another thread. Throws only when the library under it is at fault. */
 export function parseText(text: string): ReadTree {
   const excess = prescan(text);
@@ -18,7 +29,7 @@ export function parseText(text: string): ReadTree {
   }
   // Duplicate keys are found while the tree is read: the parser compares every key with every other one.
   const options = { version: '1.2', uniqueKeys: false, prettyErrors: false, resolveKnownTags: false } as const;
-  const documents = parseAllDocuments(text, options);
+  const documents = withoutStacks(() => parseAllDocuments(text, options));
   const [document, second] = 'empty' in documents ? [] : documents;
   if (second !== undefined) {
     const start = second.range[0];

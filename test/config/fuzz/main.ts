@@ -1,12 +1,18 @@
 /**
  * `npm run fuzz -- [--files 50000] [--seed 1]`: mutated pipeline files, one after the other. Each must become a generation or
  * diagnostics with places inside of the file, in bounded time. Exits 1 at the first that does not, with its seed and text.
+ *
+ * `npm run fuzz -- --worst`: how long the known hostile texts keep the thread that reads them busy, where they are short
+ * enough to be read in the engine's own.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { parseText } from '../../../engine/config/parse.ts';
+import { longestInline } from '../../../engine/config/parser.ts';
+import { hostileTexts } from '../hostile.ts';
 import { fileOf, fuzzOne, prepare, type Verdict } from './fuzz.ts';
 
 interface Slice {
@@ -62,10 +68,35 @@ async function watch(slice: Slice): Promise<void> {
   );
 }
 
+/** CPU time, since the machine may have more to do; the best of a few rounds, since the first ones compile. */
+function busyMs(text: string): number {
+  const rounds = Array.from({ length: 5 }, () => {
+    const before = process.cpuUsage();
+    parseText(text);
+    return process.cpuUsage(before).user / 1_000;
+  });
+  return Math.min(...rounds);
+}
+
+function tellWorst(): void {
+  const readings = Object.entries(hostileTexts).map(([name, text]) => ({
+    name,
+    ms: busyMs(text.slice(0, longestInline)),
+  }));
+  for (const { name, ms } of readings.toSorted((a, b) => b.ms - a.ms).slice(0, 10)) {
+    console.log(`${ms.toFixed(1).padStart(6)} ms  the first ${longestInline} characters of: ${name}`);
+  }
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { files: { type: 'string', default: '50000' }, seed: { type: 'string', default: '1' } },
+    options: {
+      files: { type: 'string', default: '50000' },
+      seed: { type: 'string', default: '1' },
+      worst: { type: 'boolean', default: false },
+    },
   });
+  if (values.worst) return tellWorst();
   const folder = mkdtempSync(join(tmpdir(), 'eventflow-fuzz-'));
   prepare(folder);
   await watch({ first: Number(values.seed), files: Number(values.files), folder });
