@@ -8,7 +8,6 @@ import {
   comparable,
   type Game,
   type HandOut,
-  hour,
   idOf,
   longWait,
   now,
@@ -246,7 +245,7 @@ const takePermits = (key: number, wanted: number, returning: number): Command =>
   command(`take ${wanted} permits of ${key}, ${returning} returning`, async (game) => {
     const request = {
       limit: 6,
-      per: hour,
+      per: longWait,
       wanted,
       returning: Math.min(wanted, returning),
       line: key > 0,

@@ -4,7 +4,7 @@ import type { Bus, Entry, Group, GroupSpec, GroupStats } from '../../../engine/b
 import type { Bug } from '../model/bugs.ts';
 import { BusModel } from '../model/bus-model.ts';
 
-export const hour = 3_600_000;
+const hour = 3_600_000;
 /** One stream for several types. */
 export const rules = [{ name: 'mixed', types: ['m.*'] }] as const;
 export const types = ['a', 'm.x', 'm.y'] as const;
