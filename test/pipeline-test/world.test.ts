@@ -152,7 +152,7 @@ test('time that leaps and time that goes through every moment see the same', asy
         assert.equal(leapt.ending, 'settled');
       },
     ),
-    { numRuns: 40 },
+    { numRuns: 20 },
   );
 });
 
