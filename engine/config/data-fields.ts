@@ -27,16 +27,15 @@ interface Within {
 const isSchema = (value: unknown): value is JsonSchema =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const deepest = 20;
-
-/** Every schema that says something about the same value. */
-function said({ schema, root }: Within, depth = 0): JsonSchema[] {
-  if (!isSchema(schema) || depth > deepest) return [];
+/** Every schema that says something about the same value; each once, for references may lead in circles. */
+function said({ schema, root }: Within, seen = new Set<unknown>()): JsonSchema[] {
+  if (!isSchema(schema) || seen.has(schema)) return [];
+  seen.add(schema);
   const { $ref } = schema;
   const target = typeof $ref === 'string' ? follow($ref, root) : undefined;
   const branches = ['allOf', 'anyOf', 'oneOf'].flatMap((word) => (schema[word] as unknown[] | undefined) ?? []);
   const inner = [target, ...branches, schema['then'], schema['else']];
-  return [schema, ...inner.flatMap((one) => said({ schema: one, root }, depth + 1))];
+  return [schema, ...inner.flatMap((one) => said({ schema: one, root }, seen))];
 }
 
 const follow = (reference: string, root: JsonSchema): unknown =>

@@ -72,6 +72,7 @@ export function createTransform(
         const value = valueAt(name, program, event);
         if (value !== undefined) put(data, path, value);
       }
+      if (event.dataschema === undefined) return { ...event, data };
       // What the publisher said of the data's schema is not true of this data.
       const { dataschema: _, ...envelope } = event;
       return { ...envelope, data } as EventEnvelope;

@@ -150,3 +150,53 @@ for (const [what, files, message] of broken) {
   test(`a $ref that ${what} is an error of the event type`, () =>
     withFiles(files, async (reload) => assert.match(faultOf(await reload()), message)));
 }
+
+const withRoute = (fields: string): string =>
+  pipeline.replace('    handler: mailer', `    ${fields}\n    handler: mailer`);
+
+async function warningsOf(fields: string, schema: unknown): Promise<string[]> {
+  const found: string[] = [];
+  await withFiles({ 'order.json': schema }, async (reload, folder) => {
+    writeFileSync(join(folder, 'orders.yaml'), withRoute(fields));
+    const result = await reload();
+    assert.ok(result.ok, JSON.stringify(result));
+    found.push(...result.warnings.map(({ code, message, help }) => `${code} ${message} ${help ?? ''}`.trim()));
+  });
+  return found;
+}
+
+const shape = {
+  type: 'object',
+  properties: {
+    total: { type: 'number' },
+    customer: { anyOf: [{ $ref: '#/$defs/person' }, { $ref: '#/$defs/company' }] },
+    free: { type: 'object' },
+    byName: { patternProperties: { '^x': {} }, properties: { one: {} } },
+  },
+  $defs: {
+    person: { properties: { email: {} }, additionalProperties: false },
+    company: {
+      allOf: [{ $ref: '#' }, { $ref: '#/$defs/company' }],
+      properties: { address: { properties: { city: {} } } },
+    },
+  },
+};
+
+test('fields that a schema has, or may have, are taken as they are', async () => {
+  const when = 'event.data.total > 1 && event.data.customer.email != "" && event.data.customer.address.city != ""';
+  const open = 'event.data.free.anything == 1 && event.data.byName.ones == 1 && event.data.quantity == 2';
+  assert.deepEqual(await warningsOf(`when: ${when} && ${open}`, shape), []);
+  assert.deepEqual(await warningsOf('transform: { pick: [total, customer.address, free.x] }', shape), []);
+  assert.deepEqual(await warningsOf('when: event.data.totl > 1', {}), []);
+});
+
+test('a field that looks like a slip, or that a closed schema does not have, is told about', async () => {
+  const expected = 'EF2035 expected a field that the schema of order.paid has, got';
+  assert.deepEqual(await warningsOf('when: event.data.customer.adress.city == "Bonn"', shape), [
+    `${expected} "adress" did you mean "address"?`,
+  ]);
+  assert.deepEqual(
+    await warningsOf("transform: { set: { x: 'event.data.?quantity' } }", { ...shape, additionalProperties: false }),
+    [`${expected} "quantity"`],
+  );
+});
