@@ -200,7 +200,7 @@ test('while it watches, a saved file is tested again', async (t) => {
   const cli = join(root, 'engine/cli/main.ts');
   const child = spawn(process.execPath, ['--conditions=eventflow-source', cli, 'test', '--watch', '-o', 'json'], {
     cwd: folder,
-    env: { ...process.env, NO_COLOR: '1' },
+    env: { PATH: process.env['PATH'], NO_COLOR: '1' },
   });
   t.after(() => child.kill('SIGKILL'));
   let [stdout, stderr] = ['', ''];
