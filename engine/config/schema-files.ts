@@ -130,6 +130,7 @@ export function bundleSchema(path: string, reading: Reading): Bundled {
     return { ok: true, schema: new Bundler(path, reading).bundle() };
   } catch (error) {
     if (error instanceof Unusable) return { ok: false, reason: error.message };
-    throw error;
+    // Nesting that the stack does not hold, or an address that is none.
+    return { ok: false, reason: `expected a JSON Schema (2020-12), got: ${(error as Error).message}` };
   }
 }

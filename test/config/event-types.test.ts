@@ -140,6 +140,11 @@ const broken: readonly (readonly [string, Readonly<Record<string, unknown>>, Reg
     /^EF2016 expected a JSON Schema \(2020-12\), got: can't resolve reference #\/\$defs\/other\/\$defs\/nope/,
   ],
   [
+    'is no address',
+    { 'order.json': { $ref: 'https://[' } },
+    /^EF2016 expected a JSON Schema \(2020-12\), got: Invalid URL$/,
+  ],
+  [
     'names a list',
     { 'order.json': { $ref: 'other.json' }, 'other.json': [] },
     /^EF2016 expected .* that is a map, as a \$ref needs it, in other\.json$/,
@@ -200,3 +205,9 @@ test('a field that looks like a slip, or that a closed schema does not have, is 
     [`${expected} "quantity"`],
   );
 });
+
+test('a schema that is nested without end is an error of the event type', () =>
+  withFiles({ 'order.json': {} }, async (reload, folder) => {
+    writeFileSync(join(folder, 'order.json'), `{"enum":${'{"a":'.repeat(40_000)}1${'}'.repeat(40_000)}}`);
+    assert.match(faultOf(await reload()), /^EF2016 expected a JSON Schema \(2020-12\), got: /);
+  }));
