@@ -17,8 +17,8 @@ interface Place {
   readonly folder: string;
   readonly pipelines: string;
   readonly lines: string[];
-  write(name: string, text: string): Promise<void>;
-  start(more?: Partial<EngineOptions>, env?: Record<string, string>): Promise<Engine>;
+  readonly write: (name: string, text: string) => Promise<void>;
+  readonly start: (more?: Partial<EngineOptions>, env?: Record<string, string>) => Promise<Engine>;
 }
 
 /** A folder with pipelines, and engines on it that end with the test. */
