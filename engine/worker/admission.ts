@@ -79,6 +79,11 @@ export class Admission {
     return this.#keys?.nextProbeAt(now);
   }
 
+  /** Whether the next delivery has what it needs, and nobody has to be asked. */
+  get stocked(): boolean {
+    return this.#rate?.stocked !== false;
+  }
+
   /** Whether one of so many that wait may go on; when not, `wake` follows. */
   admits(waiting: number): boolean {
     return this.#rate?.admits(waiting) !== false;

@@ -290,9 +290,22 @@ export class Consumer {
     }
   }
 
-  /** False: there is no permit for it yet; who gives them out wakes us. */
+  /** False: there is no permit for the next one yet; who gives them out wakes us. */
   #permitted(): boolean {
-    return this.#deps.admission?.admits(Math.max(1, Math.min(this.queued, this.#free))) !== false;
+    const { admission } = this.#deps;
+    if (admission === undefined || admission.stocked) return true;
+    this.#judgeUnwanted();
+    return this.queued > 0 && admission.admits(Math.max(1, Math.min(this.queued, this.#free)));
+  }
+
+  /** What does not run anyway needs no permit. */
+  #judgeUnwanted(): void {
+    const { executor, judge } = this.#deps;
+    while (this.queued > 0) {
+      const admitted = executor.admit(this.#queue[this.#head] as Entry);
+      if (admitted.kind === 'run') return;
+      judge(this.#shift(), admitted);
+    }
   }
 
   /** Counts one more start; false when the ramp does not allow it yet. */

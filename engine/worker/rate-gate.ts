@@ -55,6 +55,11 @@ export class RateGate {
     return this.shut ? 0 : Math.max(1, Math.ceil((limit * 1_000) / per));
   }
 
+  /** Whether there is a permit at hand. */
+  get stocked(): boolean {
+    return this.#some();
+  }
+
   /** Whether a delivery may start. When not, permits for `waiting` of them are asked for, and `wake` follows. */
   admits(waiting: number): boolean {
     if (this.#some()) return true;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { openSqliteBus } from '../../engine/bus/sqlite/bus.ts';
-import type { EventKey } from '../../engine/core/route.ts';
+import type { Condition, EventKey } from '../../engine/core/route.ts';
 import { storeEnvelope } from '../../engine/event.ts';
 import type { EventEnvelope } from '../../engine/plugin.ts';
 import { realTimers } from '../../engine/timers.ts';
@@ -161,6 +161,20 @@ test('events without a key share one limit, and it is told', async () => {
       bench.kinds('unkeyed').map((signal) => signal.kind === 'unkeyed' && signal.of),
       Array.from({ length: 5 }, () => 'rateLimit'),
     );
+  });
+});
+
+test('what the route does not want takes no permits from what it wants', async () => {
+  const when: Condition = { source: 'false', test: () => false, why: () => [] };
+  const limit = { limit: 3, per: 3_600_000 };
+  const route = { when, rateLimit: { ...limit, key: undefined } };
+  await withWorker({ route, handle: () => undefined }, async (bench) => {
+    await bench.publish(...ids(40));
+    const { totals } = await bench.atRest();
+    assert.equal(totals.unmatched, 40);
+    const [group] = await bench.bus.groups();
+    const left = { ...limit, wanted: 3, returning: 0, line: false, leadMs: 0 };
+    assert.equal((await bench.bus.limits.take(group?.storage ?? '', left)).granted, 3);
   });
 });
 
