@@ -1,4 +1,4 @@
-/** `eventflow fmt`: pipelines and settings written in one way. */
+/** `eventflow fmt`: pipelines, their tests and settings written in one way. */
 import { rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { text as readText } from 'node:stream/consumers';
@@ -79,7 +79,10 @@ async function pathsOf(named: readonly string[], flags: FormatFlags): Promise<re
   const asked = named.length > 0 ? named : (flags.pipelines ?? (await readSettings(flags)).pipelines);
   const { files, diagnostics } = expandPaths(asked, openReading(process.cwd(), {}), false);
   if (diagnostics.length > 0) throw new Failure(exit.failed, formatAll(diagnostics, new Map()));
-  return files;
+  const { findTestFiles } = await import('../pipeline-test/files.ts');
+  // A file that is named is meant alone.
+  const folders = asked.filter((path) => !/\.ya?ml$/i.test(path));
+  return [...new Set([...files, ...findTestFiles(folders, process.cwd())])].sort();
 }
 
 async function formatAll(paths: readonly string[]): Promise<Result[]> {
@@ -130,7 +133,7 @@ async function fmt(named: readonly string[], flags: FormatFlags): Promise<void> 
 export function define(program: Command): void {
   const command = program
     .command('fmt')
-    .description('prints pipelines and settings in one form: the order of the schema, comments and anchors kept')
+    .description('prints pipelines, tests and settings in one form: the order of the schema, comments and anchors kept')
     .argument('[paths...]', "files, folders, globs, - for stdin (default: the settings' pipelines)")
     .addOption(
       switched('--check', 'EVENTFLOW_FMT_CHECK', 'names the files that differ; exit code 1 when there are any'),

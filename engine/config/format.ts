@@ -18,7 +18,7 @@ import {
   YAMLMap,
   YAMLSeq,
 } from 'yaml';
-import { readPipelineSchema, readSettingsSchema } from './compose.ts';
+import { readPipelineSchema, readSettingsSchema, readTestSchema } from './compose.ts';
 import { parse } from './parser.ts';
 import type { TextFault } from './read-tree.ts';
 import { plain } from './tree.ts';
@@ -210,7 +210,7 @@ export type Formatted =
 /** Which order of fields a file has, by its name. */
 function schemaOf(name: string): Schema | undefined {
   if (/(^|\/)eventflow\.ya?ml$/i.test(name)) return readSettingsSchema();
-  return /\.test\.ya?ml$/i.test(name) ? undefined : readPipelineSchema();
+  return /\.test\.ya?ml$/i.test(name) ? readTestSchema() : readPipelineSchema();
 }
 
 /**
