@@ -26,7 +26,11 @@ async function place(t: TestContext): Promise<Place> {
   const folder = await mkdtemp(join(tmpdir(), 'eventflow-generations-'));
   const pipelines = join(folder, 'pipelines');
   await mkdir(pipelines);
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  const engines: Engine[] = [];
+  t.after(async () => {
+    await Promise.all(engines.map((engine) => engine.stop(0)));
+    await rm(folder, { recursive: true, force: true });
+  });
   const lines: string[] = [];
   return {
     ...{ folder, pipelines, lines },
@@ -47,7 +51,7 @@ async function place(t: TestContext): Promise<Place> {
         logTo: { write: (line) => void lines.push(line) },
         ...more,
       });
-      t.after(() => engine.stop(0));
+      engines.push(engine);
       return engine;
     },
   };
