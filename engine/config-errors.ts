@@ -77,7 +77,7 @@ export const configErrors = {
   },
   EF1017: {
     title: 'the file takes too long to read',
-    help: 'Parsing is given 10 s and 256 MB of memory in a thread of its own. No file that a person writes comes near; long runs of brackets, colons or anchors do.',
+    help: 'Parsing is given 30 s and 256 MB of memory in a thread of its own. No file that a person writes comes near; long runs of brackets, colons or anchors do.',
   },
   EF1018: {
     title: 'references that stand for too much',

@@ -24,7 +24,7 @@ interface Slice {
 type Told = { readonly seed: number; readonly verdict: Verdict } | { readonly seed: number; readonly fault: string };
 
 /** No file may keep the reader for longer, whatever the machine has to do besides. */
-const patienceMs = 60_000;
+const patienceMs = 120_000;
 
 async function work({ first, files, folder }: Slice): Promise<void> {
   for (let seed = first; seed < first + files; seed++) {
