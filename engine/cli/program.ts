@@ -30,7 +30,6 @@ const commands: Readonly<Record<string, () => Promise<{ readonly define: DefineC
   redis: () => import('./redis.ts'),
   explain: () => import('./explain.ts'),
   'explain-event': () => import('./explain-event.ts'),
-  'explain-event': () => import('./explain-event.ts'),
   graph: () => import('./graph.ts'),
 };
 
