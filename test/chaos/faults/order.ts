@@ -77,7 +77,6 @@ async function killInOrder(stage: Stage, random: () => number, scale: number): P
   return {
     duplicates: hits * perHit,
     recovery: recoveryBound,
-    p95: 100,
     atRest: async () => {
       const order = await orderOf();
       const wrong = inversions(order, requests);
