@@ -1,7 +1,7 @@
 /** `eventflow circuits list`: the circuit breakers and why they are as they are. */
 import type { Command } from 'commander';
 import type { Circuit } from '../operations/operations.ts';
-import { type TargetFlags, withTarget } from './options.ts';
+import { switched, type TargetFlags, withTarget } from './options.ts';
 import { inert, paint, print, printJson, shorten, table, tell, time } from './output.ts';
 
 /** There may be one for each tenant: more than this are for --all and --json. */
@@ -35,6 +35,12 @@ async function list(flags: TargetFlags & { readonly all?: boolean }): Promise<vo
 export function define(program: Command): void {
   const circuits = program.command('circuits').description('the circuit breakers');
   withTarget(circuits.command('list', { isDefault: true }).description('lists the circuits, and why they are open'))
-    .option('--all', `all of them, and not the first ${mostShown}, the open ones before the closed`)
+    .addOption(
+      switched(
+        '--all',
+        'EVENTFLOW_CIRCUITS_ALL',
+        `all of them, and not the first ${mostShown}, the open ones before the closed`,
+      ),
+    )
     .action(list);
 }

@@ -36,7 +36,6 @@ const forbidden: readonly (readonly string[])[] = [
   ['DEL', 'ef:streams'],
   ['RENAME', 'ef:streams', 'ef:other'],
   ['MIGRATE', '127.0.0.1', '1', 'ef:streams', '0', '1'],
-  ['XGROUP', 'DESTROY', 'ef:{a:0}:events', 'g'],
   ['XGROUP', 'SETID', 'ef:{a:0}:events', 'g', '0'],
   ['EVAL', "return redis.call('FLUSHALL')", '0'],
   ['EVAL', "return redis.call('KEYS', '*')", '0'],
