@@ -107,14 +107,14 @@ const seeds = readdirSync(good)
   .filter((name) => name.endsWith('.yaml'))
   .map((name) => readFileSync(join(good, name), 'utf8'));
 
-const hashOf = async (text: string): Promise<string> => {
+/** Undefined: it does not load. */
+const hashOf = async (text: string): Promise<string | undefined> => {
   for (const name of ['mail.liquid', 'order.paid.schema.json']) {
     writeFileSync(join(folder, name), readFileSync(join(good, name)));
   }
   writeFileSync(join(folder, 'one.yaml'), text);
   const result = await load(['one.yaml'], folder);
-  assert.ok(result.ok, JSON.stringify(result));
-  return result.generation.hash;
+  return result.ok ? result.generation.hash : undefined;
 };
 
 /** Noise between the lines of a block: what people leave behind. */
@@ -128,9 +128,12 @@ test('formatted files mean the same, and formatting them again changes nothing',
       const all = seed.split('\n');
       for (const [at, line] of put) all.splice(at % all.length, 0, line);
       const text = all.map((line, at) => (wide.includes(at) ? line.replace(/: (?=\S)/, ':   ') : line)).join('\n');
+      const hash = await hashOf(text);
+      // A comment in the middle of a text of several lines ends it, and what follows is no YAML.
+      fc.pre(hash !== undefined);
       const formatted = await format(text);
       assert.equal(await format(formatted), formatted);
-      assert.equal(await hashOf(formatted), await hashOf(text));
+      assert.equal(await hashOf(formatted), hash);
       assert.deepEqual(commentsIn(formatted), commentsIn(text));
     }),
     { numRuns: 40 },
