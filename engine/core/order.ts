@@ -180,11 +180,16 @@ export class Lines<E> {
     return this.#thin(ticket.line);
   }
 
-  /** It was put back into the bus, as `put` or `left` asked for. False: nobody had asked. */
+  /**
+   * It was put back into the bus, as `put` or `left` asked for. The answer may come late, when the bus was seen to have it,
+   * or when it has come again. False: it had started, so nobody had asked.
+   */
   leftAside(place: Place): boolean {
     const ticket = this.#tickets.get(nameOf(place));
-    if (ticket?.stand !== 'leaving') return false;
+    if (ticket === undefined || ticket.stand === 'out') return false;
+    if (ticket.stand === 'waits') return true;
     ticket.stand = 'aside';
+    ticket.doubted = false;
     return true;
   }
 

@@ -144,7 +144,7 @@ export class Ordering {
     const now = this.#deps.now();
     if (result === 'fenced') return this.lost([item.entry]);
     if (item.kind === 'ack' || item.kind === 'dead') return this.#do(this.#lines.ended(place, now));
-    if (this.#lines.leftAside(place)) return this.#do(this.#lines.next(key, now));
+    if (item.kind === 'postpone' && this.#lines.leftAside(place)) return this.#do(this.#lines.next(key, now));
     for (const behind of this.#lines.left(place, now + item.delayMs)) this.#putAside(behind);
   }
 
