@@ -56,6 +56,22 @@ test('what has no room is set aside, and fetched in order when it is first', () 
   assert.equal(lines.ended(place(4), 0).start, 5);
 });
 
+test('what was set aside is fetched, also when that was known before the bus had answered', () => {
+  const lines = new Lines<number>({ entries: 100, size: 100, behindAway: 0 });
+  arrive(lines, 'a', 1);
+  arrive(lines, 'a', 2);
+  assert.deepEqual(lines.left(place(1), 300), [2]);
+  lines.lost(place(2));
+  lines.doubt();
+  lines.expect('a', place(1), 300);
+  lines.expect('a', place(2), undefined);
+  lines.dropDoubted();
+  assert.ok(lines.leftAside(place(2)), 'the answer, late');
+  assert.equal(arrive(lines, 'a', 1), 1);
+  assert.ok(!lines.leftAside(place(1)), 'what runs was not set aside');
+  assert.deepEqual(origins(lines.ended(place(1), 0)), [undefined, [2]]);
+});
+
 test('a large entry has no room where a small one has', () => {
   const lines = new Lines<string>({ entries: 10, size: 100, behindAway: 10 });
   lines.put('a', place(1), 'first', 1_000);
