@@ -217,6 +217,10 @@ export const configErrors = {
     title: 'a breaker for each host of a handler without a target',
     help: '`scope: host` needs a handler that tells where it sends an event to: its plugin has `target(event)` and says `"target": true` among its capabilities. Use `scope: handler`, or a CEL expression that names the target.',
   },
+  EF2056: {
+    title: 'batches for a handler that takes one event at a time',
+    help: '`batch` needs a handler with `handleBatch(events, batch)`, whose plugin says `"batch": true` among its capabilities. Without the field every handler gets its events one by one.',
+  },
   EF2050: {
     title: 'ordering over several streams',
     help: 'Events of one stream have an order, events of two have none between them. Put the types of the route into one stream, in the settings under `streams`, or make a route of each.',

@@ -9,6 +9,7 @@
  *   3. `handle(event, delivery)` runs once per attempt, up to the route's `concurrency` at a time.
  *      It resolves: delivered. It throws: the attempt failed and is retried by the route's policy, unless the error was
  *      made by `permanent`, `retryAfter` or `unavailable`. It returns `skip(reason)`: there was nothing to do.
+ *      On a route with `batch` its `handleBatch(events, batch)` runs in the place of `handle`, and answers for each event.
  *   4. `close()` runs after the last `handle` has ended, when the route is changed, removed or the engine stops.
  *
  * At least once: after a crash the same delivery can come again, with the same `idempotencyKey`.
@@ -119,9 +120,41 @@ export interface Skip {
   readonly [skipped]: true;
 }
 
+/** Deliveries that go to a handler together. */
+export interface Batch {
+  /** `<pipeline>.<route>`. */
+  readonly route: string;
+  /** Of the event at the same index: its attempt, its `idempotencyKey`, its `tally`. */
+  readonly deliveries: readonly Delivery[];
+  /**
+   * Aborts at the route's timeout, which begins with the call, and at the end of a shutdown; also when the leases of all
+   * deliveries are lost. Give it to what waits.
+   */
+  readonly signal: AbortSignal;
+  readonly log: Log;
+}
+
+/**
+ * What became of one event of a batch: delivered; `skip(reason)`; or an Error: this attempt failed, and what `permanent`,
+ * `retryAfter`, `badStatus` or `unavailable` say about it counts as if `handle` had thrown it.
+ */
+export type BatchResult = 'delivered' | Skip | Error;
+
 export interface Handler {
   // biome-ignore lint/suspicious/noConfusingVoidType: a handler that returns nothing is the normal case
   handle(event: EventEnvelope, delivery: Delivery): Promise<void | Skip> | void | Skip;
+  /**
+   * Several events at once, in the place of `handle`, on a route with `batch`. A handler with it says `"batch": true` among
+   * the capabilities of its manifest. `handle` is there all the same: routes without `batch` use it.
+   *
+   * Resolves to one result for each event, at the index of the event. Throws: the attempt failed for all of them. Anything
+   * else is no answer, and what has none is tried again: an array of another length answers for none of its events, since
+   * nobody knows whose results are missing. A delivery on its second attempt or a later one comes in a batch of its own.
+   */
+  handleBatch?(
+    events: readonly EventEnvelope[],
+    batch: Batch,
+  ): Promise<readonly BatchResult[]> | readonly BatchResult[];
   check?(): Promise<void>;
   /**
    * Where the event would be sent, as `host` or `host:port`: routes with a circuit breaker of `scope: host` have one for each.

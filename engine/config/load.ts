@@ -4,6 +4,7 @@ import type { StreamRule } from '../core/match.ts';
 import type { Generation } from '../core/route.ts';
 import type { PluginCatalog } from '../plugins/manifest.ts';
 import { checkAdmissionKeys, checkTargets } from './admission.ts';
+import { checkBatches } from './batch.ts';
 import { pathOf } from './check.ts';
 import { composeOptions } from './compose.ts';
 import { checkConsistency } from './consistency.ts';
@@ -187,6 +188,7 @@ export async function loadGeneration(request: LoadRequest): Promise<LoadResult> 
     ...(await eachFile(plans, (planned) => [
       ...checkPlan(planned, request.streams),
       ...checkTargets(planned, catalog),
+      ...checkBatches(planned, catalog),
       ...checkDataFields(planned, eventTypes.types),
     ])),
     ...eventTypes.diagnostics,

@@ -35,6 +35,7 @@ export type EventType = {
  * A field of the event's data; dots lead into maps.
  */
 export type DataPath = string;
+export type Size = string;
 
 /**
  * A pipeline of EventFlow: routes that bind event types to handlers, with retries, circuit breakers and dead letters.
@@ -252,6 +253,7 @@ export interface Route {
   deadLetter?: DeadLetterChoice;
   rateLimit?: RateLimit;
   ordering?: Ordering;
+  batch?: Batch;
   maxAge?: Duration;
   slo?: Slo;
   /**
@@ -306,6 +308,17 @@ export interface Ordering {
    * A CEL expression over `event` that names what the order is kept for: a text, or a number or boolean, which becomes its text. An event that it has no answer for (a field is missing, or null) stands in no line: it runs at once, without order, and is counted by `eventflow_unkeyed_total`.
    */
   key: string;
+}
+/**
+ * How many deliveries go together, and how long the first of them waits.
+ */
+export interface Batch {
+  /**
+   * A batch of so many goes at once.
+   */
+  maxEvents?: number;
+  maxBytes?: Size;
+  maxWait?: Duration;
 }
 /**
  * What a route promises.

@@ -1,9 +1,24 @@
 /** From the choices of a file to whole policies: the route wins over `defaults`, field by field. Pure. */
 import { parseDuration } from '../core/duration.ts';
-import type { BreakerPolicy, DeadLetterPolicy, FaultName, RetryPolicy, ServiceLevel } from '../core/route.ts';
+import type {
+  BatchPolicy,
+  BreakerPolicy,
+  DeadLetterPolicy,
+  FaultName,
+  RetryPolicy,
+  ServiceLevel,
+} from '../core/route.ts';
+import { parseSize } from '../core/size.ts';
 import { scopeOf } from './admission.ts';
 import { readPipelineSchema } from './compose.ts';
-import type { CircuitBreaker, DeadLetter, PipelineFile, Retry, Route as RouteFields } from './pipeline.generated.ts';
+import type {
+  Batch,
+  CircuitBreaker,
+  DeadLetter,
+  PipelineFile,
+  Retry,
+  Route as RouteFields,
+} from './pipeline.generated.ts';
 
 type Schema = { readonly [key: string]: unknown };
 
@@ -21,6 +36,7 @@ type Complete<T> = { readonly [K in keyof T]-?: NonNullable<T[K]> };
 const retryDefaults = defaultsOf<Complete<Omit<Retry, 'use' | 'schedule'>>>('retry');
 const breakerDefaults = defaultsOf<Complete<Omit<CircuitBreaker, 'use'>>>('circuitBreaker');
 const deadLetterDefaults = defaultsOf<Complete<Omit<DeadLetter, 'use'>>>('deadLetter');
+const batchDefaults = defaultsOf<Complete<Batch>>('batch');
 const routeDefaults = defaultsOf<{ timeout: string; concurrency: number; startFrom: 'new' | 'beginning' }>('defaults');
 
 type Choice<T> = string | false | T | undefined;
@@ -115,6 +131,11 @@ function toDeadLetter(fields: DeadLetter): DeadLetterPolicy {
   return { retention: ms(full.retention), maxEntries: full.maxEntries, onFull: full.onFull };
 }
 
+function toBatch(fields: Batch): BatchPolicy {
+  const { maxEvents, maxBytes, maxWait } = { ...batchDefaults, ...fields };
+  return { maxEvents, maxBytes: parseSize(maxBytes) ?? 0, maxWait: ms(maxWait) };
+}
+
 /** Everything of a route that `defaults` and `policies` have a part in. Times in ms. */
 export interface Resolved {
   readonly timeout: number;
@@ -123,6 +144,7 @@ export interface Resolved {
   readonly breaker: BreakerPolicy | undefined;
   readonly deadLetter: DeadLetterPolicy;
   readonly maxAge: number | undefined;
+  readonly batch?: BatchPolicy;
   readonly slo?: ServiceLevel;
   readonly startFrom: 'new' | 'beginning';
 }
@@ -143,7 +165,7 @@ export function resolvePolicies(file: PipelineFile, route: RouteFields): Resolve
     {},
   );
   const maxAge = route.maxAge ?? defaults.maxAge;
-  const { slo } = route;
+  const { batch, slo } = route;
   return {
     timeout: ms(route.timeout ?? defaults.timeout ?? routeDefaults.timeout),
     concurrency: route.concurrency ?? defaults.concurrency ?? routeDefaults.concurrency,
@@ -151,6 +173,7 @@ export function resolvePolicies(file: PipelineFile, route: RouteFields): Resolve
     breaker: breaker === false ? undefined : toBreaker(breaker),
     deadLetter: toDeadLetter(deadLetter || {}),
     maxAge: maxAge === undefined ? undefined : ms(maxAge),
+    ...(batch === undefined ? {} : { batch: toBatch(batch) }),
     ...(slo === undefined
       ? {}
       : { slo: { target: slo.target, latency: slo.latency === undefined ? undefined : ms(slo.latency) } }),

@@ -1,6 +1,7 @@
 /** What a reload has to do: two generations in, routes to start, keep, change, rename and stop out. Pure. */
 import { formatDuration } from './duration.ts';
 import type { Generation, Route } from './route.ts';
+import { formatSize } from './size.ts';
 
 /** One field in the words of the pipeline language; secrets are `[secret]`, durations are written as people do. */
 export interface FieldChange {
@@ -115,7 +116,9 @@ const touches = (path: string, secret: string): boolean =>
 const written = (name: string, value: unknown): unknown => {
   if (Array.isArray(value)) return value.map((one) => written(name, one));
   if (isFields(value)) return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, written(key, one)]));
-  return typeof value === 'number' && durations.has(name) ? formatDuration(value) : value;
+  if (typeof value !== 'number') return value;
+  if (name === 'maxBytes') return formatSize(value);
+  return durations.has(name) ? formatDuration(value) : value;
 };
 
 function shown(path: string, value: unknown, secrets: readonly string[]): unknown {

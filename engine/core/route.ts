@@ -95,6 +95,15 @@ export interface OrderingRule {
   key(event: EventEnvelope): string;
 }
 
+/** Deliveries that go to the handler together. */
+export interface BatchPolicy {
+  readonly maxEvents: number;
+  /** Of the events as they were published. */
+  readonly maxBytes: number;
+  /** How long the first one waits for company. */
+  readonly maxWait: number;
+}
+
 /** What a route promises; feeds dashboards and alerts. */
 export interface ServiceLevel {
   /** Percent of all deliveries. */
@@ -136,7 +145,7 @@ export interface Route {
   /** SHA-256 of the files that options name, by the option's pointer. */
   readonly contents?: Readonly<Record<string, string>>;
   readonly timeout: number;
-  /** Running deliveries at once in this process. */
+  /** Running deliveries at once in this process; of a route with batches, running batches. */
   readonly concurrency: number;
   readonly retry: RetryPolicy;
   readonly breaker: BreakerPolicy | undefined;
@@ -145,6 +154,8 @@ export interface Route {
   readonly rateLimit?: RateLimitPolicy | undefined;
   /** Deliveries with one key run one after another. */
   readonly ordering?: OrderingRule | undefined;
+  /** Undefined: each delivery goes by itself. */
+  readonly batch?: BatchPolicy | undefined;
   readonly slo?: ServiceLevel | undefined;
   readonly startFrom: 'new' | 'beginning';
   readonly enabled: boolean;

@@ -135,6 +135,10 @@ export const collectors: { readonly [Name in MetricName]: Collector } = {
   eventflow_processing_seconds: (view) => routes(view).flatMap(processingSamples),
   eventflow_delivery_latency_seconds: (view) =>
     routes(view).flatMap((series) => histogram('eventflow_delivery_latency_seconds', series.labels, series.latency)),
+  eventflow_batch_events: (view) =>
+    routes(view).flatMap((series) =>
+      series.hasBatches ? histogram('eventflow_batch_events', series.labels, series.batches) : [],
+    ),
   eventflow_slo_deliveries_total: (view) =>
     routes(view).flatMap((series) => (series.hasSlo ? cells(series.labels, 'result', sloResults, series.slo) : [])),
   eventflow_attempts_total: (view) =>

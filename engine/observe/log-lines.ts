@@ -84,6 +84,7 @@ export class LogLines {
         );
       case 'purged':
         return this.#log.warn(signal, `${signal.by} purged ${signal.group}: ${signal.reason}`);
+      case 'batch': // A size for the metrics; its deliveries are told one by one.
       case 'detached': // Numbers for the metrics.
       case 'swapped': // A number for the metrics; the reload itself is told.
         return;

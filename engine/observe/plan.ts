@@ -71,6 +71,7 @@ function planTypes(series: RouteSeries, route: Route, named: readonly string[], 
   series.streams.clear();
   series.types = new Map(types.map((type) => [type.labels.event_type, type]));
   series.otherExpected = kept.length < wanted.length || route.on.some((pattern) => !series.types.has(pattern));
+  series.hasBatches = route.batch !== undefined;
   series.hasSlo = route.slo !== undefined;
   series.hasBreaker = route.breaker !== undefined;
   // The breaker of a key holds no route.

@@ -133,6 +133,8 @@ export class Recorder {
         return;
       case 'late_error':
         return this.#lateError(signal.plugin ?? other);
+      case 'batch':
+        return this.series(signal.route).batches.observe(signal.events);
       case 'reclaimed':
         this.series(signal.route).reclaimed += signal.count;
         return;

@@ -65,6 +65,8 @@ export class HistogramCells {
 const processingBuckets = metricOf('eventflow_processing_seconds').buckets ?? [];
 const latencyBuckets = metricOf('eventflow_delivery_latency_seconds').buckets ?? [];
 
+const batchBuckets = metricOf('eventflow_batch_events').buckets ?? [];
+
 /** One event type of one route. */
 export class TypeSeries {
   readonly labels: TypeLabels;
@@ -94,6 +96,9 @@ export class RouteSeries {
   readonly latency = new HistogramCells(latencyBuckets);
   readonly attempts = new Float64Array(attemptSlots.length);
   readonly dead = new Float64Array(deadReasons.length);
+  /** Exported where the route has batches. */
+  readonly batches = new HistogramCells(batchBuckets);
+  hasBatches = false;
   /** In the order of `sloResults`; exported where the route has an `slo`. */
   readonly slo = new Float64Array(sloResults.length);
   hasSlo = false;
@@ -144,6 +149,8 @@ export class RouteSeries {
 /** Series that a route makes beside those of its event types; the streams of its lag are limited on their own. */
 export const seriesPerRoute =
   latencyBuckets.length +
+  3 +
+  batchBuckets.length +
   3 +
   attemptSlots.length +
   deadReasons.length +

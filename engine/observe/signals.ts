@@ -57,6 +57,8 @@ export type Signal =
     }
   /** So many had to wait for a permit: deliveries where the limit has a key, else times that the whole route stood still. */
   | { readonly kind: 'rate_limited'; readonly route: Route; readonly count: number }
+  /** So many deliveries went to a handler together. */
+  | { readonly kind: 'batch'; readonly route: Route; readonly events: number }
   | { readonly kind: 'reclaimed'; readonly route: Route; readonly count: number }
   | { readonly kind: 'fenced'; readonly route: Route; readonly count: number }
   | { readonly kind: 'lost'; readonly route: Route; readonly ids: readonly string[] }

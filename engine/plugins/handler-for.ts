@@ -5,6 +5,8 @@ import type { Handler } from '../plugin.ts';
 import { loadHandler } from './load.ts';
 import { findHandler, type PluginCatalog } from './manifest.ts';
 
+type Batching = Required<Pick<Handler, 'handleBatch'>>;
+
 /** Rejects when no plugin has the handler, or with what `loadHandler` rejects with. */
 export async function handlerFor(
   route: Route,
@@ -29,6 +31,9 @@ export async function handlerFor(
   const { handler } = loaded;
   return {
     handle: (event, delivery) => handler.handle(event, delivery),
+    ...(handler.handleBatch === undefined
+      ? {}
+      : { handleBatch: (events, batch) => (handler as Batching).handleBatch(events, batch) }),
     ...(handler.target === undefined ? {} : { target: (event) => handler.target?.(event) ?? '' }),
     close: () => loaded.close(),
   };

@@ -140,8 +140,16 @@ async function createHandler(route: Route, plugin: Plugin, deps: LoadDeps, deadl
     closeWhenCreated(creating);
     throw new PluginError('EF3106', route, `expected create() to end within ${deadline} ms, it still runs`);
   }
-  if (isHandler(handler)) return handler;
-  throw new PluginError('EF3103', route, `expected create() to return an object with handle(), got ${typeof handler}`);
+  if (!isHandler(handler))
+    throw new PluginError(
+      'EF3103',
+      route,
+      `expected create() to return an object with handle(), got ${typeof handler}`,
+    );
+  if (route.batch === undefined || typeof handler.handleBatch === 'function') return handler;
+  closeWhenCreated(creating);
+  const promised = 'expected create() to return an object with handleBatch(), as the manifest says "batch": true';
+  throw new PluginError('EF3103', route, `${promised}, got one with ${Object.keys(handler).join(', ')}`);
 }
 
 /** Nobody waits for this handler any more; it must not live on. */

@@ -10,9 +10,10 @@
 import type { Entry, Group } from '../bus/bus.ts';
 import type { Route } from '../core/route.ts';
 import type { Timer, Timers } from '../core/timers.ts';
-import { nextWindow } from '../core/window.ts';
+import { largestWindow, nextWindow } from '../core/window.ts';
 import type { EventEnvelope } from '../event.ts';
 import type { Admission } from './admission.ts';
+import { type Batches, slotsOf } from './batches.ts';
 import type { BreakerGate } from './breaker-gate.ts';
 import type { Executor } from './executor.ts';
 import { Ramp, StartRate } from './ramp.ts';
@@ -33,6 +34,7 @@ export interface ConsumerDeps {
   readonly executor: Executor;
   readonly gate: BreakerGate | undefined;
   readonly admission: Admission | undefined;
+  readonly batches: Batches | undefined;
   readonly suspects: SuspectLane;
   /** False: nothing may start now, whatever the breaker says [it may]. */
   readonly mayStart?: (() => boolean) | undefined;
@@ -61,6 +63,8 @@ export class Consumer {
   #wake: (() => void) | undefined;
   #paused = false;
   #leasing = false;
+  /** What `#slots` grows to. */
+  readonly #mostSlots: number;
   #slots: number;
   #rate: StartRate;
   #ramp: Ramp | undefined;
@@ -68,8 +72,9 @@ export class Consumer {
 
   constructor(deps: ConsumerDeps) {
     this.#deps = deps;
-    this.#window = deps.route.concurrency;
-    this.#slots = deps.route.concurrency;
+    this.#mostSlots = slotsOf(deps.route);
+    this.#window = deps.batches === undefined ? this.#mostSlots : Math.min(this.#mostSlots, largestWindow);
+    this.#slots = this.#mostSlots;
     this.#rate = new StartRate(deps.timers.now());
   }
 
@@ -118,7 +123,7 @@ export class Consumer {
 
   /** A delivery ended; a success opens the ramp further. */
   freed(success: boolean): void {
-    if (success && this.#slots < this.#deps.route.concurrency) this.#slots += 1;
+    if (success && this.#slots < this.#mostSlots) this.#slots += 1;
     this.#pump();
     if (this.#wake !== undefined && this.#wanted() > 0) this.wake();
   }
@@ -190,12 +195,12 @@ export class Consumer {
 
   /** How many entries there is room for now. */
   #wanted(): number {
-    const { gate, admission, route, executor, suspects, unsettled } = this.#deps;
-    if (this.#paused || suspects.closed || unsettled() > maxUnsettled) return 0;
+    const { gate, admission, batches, route, executor, suspects, unsettled } = this.#deps;
+    if (this.#paused || batches?.crowded === true || suspects.closed || unsettled() > maxUnsettled) return 0;
     const taken = this.queued + executor.inFlight + (admission?.busy ?? 0);
     const stand = gate?.admit().kind ?? 'run';
     if (stand === 'run' || route.breaker?.onOpen === 'deadLetter') {
-      const ahead = this.#slots < route.concurrency ? this.#slots : this.#window;
+      const ahead = this.#slots < this.#mostSlots ? this.#slots : this.#window;
       const most = (admission?.readAhead ?? Number.POSITIVE_INFINITY) - this.queued;
       const room = Math.min(ahead + this.#slots - taken, most);
       // Few free places among many are not worth a trip of their own.
@@ -241,7 +246,7 @@ export class Consumer {
     this.#queue[this.#head] = undefined;
     this.#head += 1;
     if (this.#head === this.#queue.length) {
-      this.#window = nextWindow(this.#window, this.#deps.route.concurrency, this.#deps.timers.now() - this.#filledAt);
+      this.#window = nextWindow(this.#window, this.#mostSlots, this.#deps.timers.now() - this.#filledAt);
       this.#clear();
     } else if (this.#head > 1_024) {
       this.#queue.splice(0, this.#head);
@@ -255,7 +260,9 @@ export class Consumer {
   #pump(): void {
     if (this.#pumping || this.#paused || this.#abort.signal.aborted) return;
     this.#pumping = true;
-    while (this.queued > 0 && this.#free > 0 && this.#isOpen() && this.#startNext());
+    const { batches } = this.#deps;
+    while (this.queued > 0 && this.#free > 0 && batches?.crowded !== true && this.#isOpen() && this.#startNext());
+    if (batches !== undefined && this.#free <= 0) batches.flush();
     this.#pumping = false;
   }
 

@@ -8,14 +8,14 @@ import type { Outcome } from '../core/outcome.ts';
 import type { EventTypeRule, Route } from '../core/route.ts';
 import type { Timer, Timers } from '../core/timers.ts';
 import { decodeEvent, type EventEnvelope } from '../event.ts';
-import { type Handler, type Log, skipReason } from '../plugin.ts';
+import { type Log, skipReason } from '../plugin.ts';
 import type { BreakerGate } from './breaker-gate.ts';
 import { failedOutcome, type Mask, timeoutOutcome } from './fault.ts';
 import { RunningDelivery } from './running.ts';
 
 export interface ExecutorDeps {
   readonly route: Route;
-  readonly handler: Handler;
+  readonly handler: { handle(event: EventEnvelope, delivery: RunningDelivery): unknown };
   readonly log: Log;
   /** The bus's clock, ms since the epoch. */
   readonly now: () => number;
@@ -169,10 +169,13 @@ export class Executor {
 
   #giveUp(delivery: RunningDelivery): void {
     const { route, onMisbehaviour, onLeak } = this.#deps;
-    delivery.leaked = true;
-    this.#leaked += 1;
-    onMisbehaviour(`expected the handler to end within ${grace} ms of its abort, it still runs`);
-    onLeak(this.#leaked);
+    // A batch is one handler that runs, and is given up with the last of its deliveries.
+    if (delivery.batch === undefined || delivery.batch.gaveUp()) {
+      delivery.leaked = true;
+      this.#leaked += 1;
+      onMisbehaviour(`expected the handler to end within ${grace} ms of its abort, it still runs`);
+      onLeak(this.#leaked);
+    }
     this.#end(delivery, timeoutOutcome(route.timeout));
   }
 
@@ -202,10 +205,12 @@ export class Executor {
       }
     }
     const next = this.#nextDeadline();
-    if (next !== undefined) this.#arm(next - now);
+    // Whoever has no deadline yet has one no sooner than in a whole timeout.
+    if (next !== undefined) this.#arm(Math.min(next - now, timeout));
   }
 
-  #deadline({ startedAt, timedOutAt }: RunningDelivery): number {
+  #deadline({ startedAt, timedOutAt, batch }: RunningDelivery): number {
+    if (batch?.waits === true) return Number.POSITIVE_INFINITY;
     return timedOutAt === undefined ? startedAt + this.#deps.route.timeout : timedOutAt + grace;
   }
 

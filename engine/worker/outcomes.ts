@@ -130,7 +130,7 @@ export class Outcomes {
 
   #tellBreaker(delivery: RunningDelivery, fault: Fault | undefined, permanently: boolean): void {
     const gate = delivery.gate ?? this.#deps.gate;
-    if (gate === undefined) return;
+    if (gate === undefined || delivery.quiet) return;
     const counts = fault !== undefined && !permanently && countsAgainstTarget(fault, gate.policy.countOn);
     const failure = counts ? `${fault.code}: ${fault.message}` : undefined;
     if (delivery.probe === undefined) gate.report(delivery.period, failure);

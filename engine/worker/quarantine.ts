@@ -2,6 +2,7 @@
 import type { Entry, Group } from '../bus/bus.ts';
 import { firstSuspectStart } from '../core/delivery.ts';
 import type { Timers } from '../core/timers.ts';
+import type { Batches } from './batches.ts';
 import type { Consumer } from './consumer.ts';
 import type { Executor } from './executor.ts';
 import type { Settler } from './settler.ts';
@@ -15,6 +16,7 @@ export interface QuarantineDeps {
   readonly group: Group;
   readonly consumer: Consumer;
   readonly executor: Executor;
+  readonly batches: Batches | undefined;
   readonly settler: Settler;
   readonly timers: Timers;
   /** Started `maxCrashes` times, and never ended. */
@@ -48,6 +50,10 @@ export class Quarantine implements LaneMember {
 
   start(): void {
     this.#deps.lane.join(this);
+  }
+
+  hurry(): void {
+    this.#deps.batches?.flush();
   }
 
   wake(): void {

@@ -4,6 +4,16 @@ import type { EventEnvelope } from '../event.ts';
 import type { Delivery, Log } from '../plugin.ts';
 import type { BreakerGate } from './breaker-gate.ts';
 
+/** The batch that a delivery is part of, as the executor sees it. */
+export interface BatchPlace {
+  /** It has not gone yet, so no timeout runs. */
+  readonly waits: boolean;
+  /** One of its deliveries is told to stop. */
+  aborted(reason: Error): void;
+  /** One of its deliveries is given up; true for the last of them. */
+  gaveUp(): boolean;
+}
+
 const tallyName = /^[a-z0-9_]{1,64}$/;
 
 export class RunningDelivery implements Delivery {
@@ -13,8 +23,8 @@ export class RunningDelivery implements Delivery {
   readonly #storage: string;
   readonly attempt: number;
   readonly log: Log;
-  /** ms since the epoch, the bus's clock. */
-  readonly startedAt: number;
+  /** ms since the epoch, the bus's clock. In a batch, when that went. */
+  startedAt: number;
   /** The breaker's period when it was admitted, and the probe it runs as, if it does. */
   readonly period: number;
   readonly probe: string | undefined;
@@ -22,6 +32,9 @@ export class RunningDelivery implements Delivery {
   gate: BreakerGate | undefined;
   /** False once the outcome is known; what the handler does afterwards changes nothing. */
   live = true;
+  batch: BatchPlace | undefined;
+  /** Another delivery of its batch speaks to the breaker. */
+  quiet = false;
   /** Among the running ones; the executor's. */
   place = 0;
   /** When it was aborted for its timeout, ms of the bus's clock. */
@@ -62,6 +75,11 @@ export class RunningDelivery implements Delivery {
     return this.#controller.signal;
   }
 
+  /** Why it was told to stop, if it was. */
+  get abortedFor(): Error | undefined {
+    return this.#aborted;
+  }
+
   get idempotencyKey(): string {
     // A renamed route goes on with its deliveries: their targets must know them again.
     return `${this.#storage}:${this.event.source}:${this.event.id}`;
@@ -91,6 +109,7 @@ export class RunningDelivery implements Delivery {
   }
 
   abort(reason: Error): void {
+    if (this.#aborted === undefined) this.batch?.aborted(reason);
     this.#aborted = reason;
     this.#controller?.abort(reason);
   }

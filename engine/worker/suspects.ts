@@ -29,6 +29,8 @@ export interface LaneMember {
   readonly unfinished: number;
   /** Whether breaker and DLQ would let a suspect of this route run now. */
   readonly ready: boolean;
+  /** The doors close: what waits for company has none to wait for. */
+  hurry(): void;
   /** Counts the start and runs it; resolves when it is settled. Rejects when the bus cannot be asked. */
   run(entry: Entry): Promise<void>;
   /** The doors are open again. */
@@ -92,6 +94,7 @@ export class SuspectLane {
   async #session(): Promise<boolean> {
     if (!this.#suspects.some(({ member }) => member.ready)) return false;
     this.closed = true;
+    for (const member of this.#members) member.hurry();
     await this.#until(() => this.#idle(), longestDrain);
     const end = this.#timers.now() + longestAlone;
     let ended = false;

@@ -13,6 +13,7 @@ import type { Timers } from '../core/timers.ts';
 import type { Observer, RouteGauges } from '../observe/signals.ts';
 import type { Handler, Log } from '../plugin.ts';
 import { Admission } from './admission.ts';
+import { Batches, slotsOf } from './batches.ts';
 import type { BreakerGate } from './breaker-gate.ts';
 import type { BreakerBoard } from './breakers.ts';
 import { Consumer } from './consumer.ts';
@@ -56,6 +57,7 @@ const isRound = (count: number): boolean => count >= 10 && Number.isInteger(Math
 export class Worker {
   readonly route: Route;
   #deps: WorkerDeps;
+  #batches: Batches | undefined;
   #executor: Executor;
   #outcomes: Outcomes;
   #settler: Settler;
@@ -89,10 +91,12 @@ export class Worker {
       });
     }
     this.#breaker = deps.breakers.join(route, (from, to, ours) => this.#breakerChanged(from, to, ours), group.storage);
+    const { handler, log, observer, lastStarted, number } = deps;
+    this.#batches = Batches.of({ route, handler, log, now, timers, observer, lastStarted, number });
     this.#executor = new Executor({
       route,
       storage: group.storage,
-      handler: deps.handler,
+      handler: this.#batches ?? handler,
       mask: deps.mask,
       log: deps.log,
       now,
@@ -143,6 +147,7 @@ export class Worker {
       executor: this.#executor,
       gate: this.#breaker?.gate,
       admission: this.#admission,
+      batches: this.#batches,
       suspects: deps.suspects,
       now,
       timers,
@@ -156,6 +161,7 @@ export class Worker {
       group,
       consumer: this.#consumer,
       executor: this.#executor,
+      batches: this.#batches,
       settler: this.#settler,
       timers: deps.timers,
       onCrashLoop: (entry) => this.#outcomes.crashed(entry),
@@ -168,8 +174,7 @@ export class Worker {
       random,
       timers,
       held: () => this.#held(),
-      room: () =>
-        this.#order?.sweeps !== false && this.#consumer.queued < route.concurrency * 4 && this.#quarantine.room,
+      room: () => this.#order?.sweeps !== false && this.#consumer.queued < slotsOf(route) * 4 && this.#quarantine.room,
       onLost: (entries) => this.#lost(entries),
       onReclaimed: (entries, lost) => this.#reclaimed(entries, lost),
       onFault,
@@ -195,7 +200,7 @@ export class Worker {
   #orderOf({ route, group, bus, leaseMs, timers, observer }: WorkerDeps): Ordering | undefined {
     if (route.ordering === undefined) return undefined;
     return new Ordering({
-      ...{ rule: route.ordering, concurrency: route.concurrency, group, leaseMs, timers },
+      ...{ rule: route.ordering, concurrency: slotsOf(route), group, leaseMs, timers },
       now: () => bus.now(),
       wants: matchAny(route.on),
       held: () => this.#held(),
@@ -249,6 +254,7 @@ export class Worker {
       ...(this.#order?.stop() ?? []),
       ...(this.#admission?.stop() ?? []),
     ];
+    this.#batches?.stop();
     await this.#quietly(() => (rest.length === 0 ? Promise.resolve() : this.#deps.group.release(rest)));
     await this.#until(() => this.#executor.inFlight === 0, end);
     await this.#handBack();
@@ -274,6 +280,7 @@ export class Worker {
 
   /** What still runs is told to stop, gets a moment, and is given to a peer. */
   async #handBack(): Promise<void> {
+    this.#batches?.close();
     if (this.#executor.inFlight > 0) {
       this.#executor.abortAll(new Error('the engine is stopping'));
       await this.#deps.timers.wait(50);

@@ -384,3 +384,16 @@ test('a delivery of a route with a service level is good, slow or failed, and re
   metrics.setGeneration(generation([route('orders.receipt')]), 3, at);
   assert.doesNotMatch(await metrics.render(), /eventflow_slo_deliveries_total\{/);
 });
+
+test('sizes of batches are counted for a route that has batches, and for no other', async () => {
+  const batching = route('orders.receipt', { batch: { maxEvents: 500, maxBytes: 1_048_576, maxWait: 1_000 } });
+  const metrics = start();
+  metrics.setGeneration(generation([batching, route('orders.audit')]), 1, at);
+  const read = async (name: string, more: Record<string, string> = {}): Promise<number> =>
+    sampleOf(await metrics.render(), `eventflow_batch_events_${name}`, { ...labels, ...more });
+  assert.equal(await read('count'), 0);
+  for (const events of [1, 40, 500]) metrics.observer({ kind: 'batch', route: batching, events });
+  assert.deepEqual([await read('count'), await read('sum')], [3, 541]);
+  assert.deepEqual([await read('bucket', { le: '25' }), await read('bucket', { le: '50' })], [1, 2]);
+  assert.doesNotMatch(await metrics.render(), /eventflow_batch_events_count\{[^}]*route="audit"/);
+});

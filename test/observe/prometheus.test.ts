@@ -31,6 +31,7 @@ function traffic(metrics: Metrics): void {
     metrics.observer(attempt(route, { eventType: route.on[0] ?? '', seconds: 0.03 }));
     metrics.observer(attempt(route, { outcome: 'failed', fault: unavailable }));
     metrics.observer(deadLettered(route));
+    if (route.batch !== undefined) metrics.observer({ kind: 'batch', route, events: 40 });
     metrics.observer(turned(route, 'closed', 'open'));
     metrics.observer(turned(route, 'half_open', 'closed'));
   }

@@ -82,6 +82,7 @@ export const shop = (): Generation =>
       on: ['order.paid', 'order.refunded'],
       maxAge: 86_400_000,
       slo: { target: 99.9, latency: 1_000 },
+      batch: { maxEvents: 500, maxBytes: 1_048_576, maxWait: 1_000 },
     }),
     route('orders.audit', { on: ['order.**'], handler: 'log', breaker: undefined }),
     route('orders.paused', { enabled: false }),

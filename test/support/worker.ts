@@ -6,7 +6,7 @@ import type { EventTypeRule, Route } from '../../engine/core/route.ts';
 import type { Timers } from '../../engine/core/timers.ts';
 import { storeEnvelope } from '../../engine/event.ts';
 import type { Signal } from '../../engine/observe/signals.ts';
-import type { Delivery, EventEnvelope, Handler, Log } from '../../engine/plugin.ts';
+import type { Batch, Delivery, EventEnvelope, Handler, Log } from '../../engine/plugin.ts';
 import { realTimers } from '../../engine/timers.ts';
 import { BreakerBoard } from '../../engine/worker/breakers.ts';
 import { SuspectLane } from '../../engine/worker/suspects.ts';
@@ -32,6 +32,7 @@ export interface Bench {
 export interface BenchOptions {
   readonly route?: Partial<Route>;
   readonly handle: (event: EventEnvelope, delivery: Delivery) => unknown;
+  readonly handleBatch?: (events: readonly EventEnvelope[], batch: Batch) => unknown;
   readonly close?: () => Promise<void>;
   readonly target?: (event: EventEnvelope) => string;
   readonly bus?: Bus;
@@ -61,6 +62,7 @@ export async function startWorker(options: BenchOptions): Promise<Bench> {
     options.breakers ?? new BreakerBoard({ store: bus.breakers, now: () => bus.now(), timers: realTimers, observer });
   const handler = {
     handle: options.handle,
+    ...(options.handleBatch === undefined ? {} : { handleBatch: options.handleBatch }),
     ...(options.close === undefined ? {} : { close: options.close }),
     ...(options.target === undefined ? {} : { target: options.target }),
   } as Handler;

@@ -180,6 +180,7 @@ test('a suspect whose start cannot be counted waits for another turn and is coun
       asked += 1;
       if (asked < 3) throw new Error('the bus is away');
     },
+    hurry: () => undefined,
     wake() {
       wakes += 1;
     },
@@ -198,6 +199,7 @@ test('a member that leaves takes its suspects out of the lane', async () => {
     unfinished: 0,
     ready,
     run: async () => void ran.push(name),
+    hurry: () => undefined,
     wake: () => undefined,
   });
   const [gone, other] = [member('gone', false), member('other', true)];

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { isKeyed } from '../../core/breaker.ts';
 import type { Pipeline, Route } from '../../core/route.ts';
+import { formatSize } from '../../core/size.ts';
 import { duration, highest, is, level, quantile, rate, type Scope, within } from '../promql.ts';
 import { badFrom, type Dashboard, graph, type Panel, type Row, worseFrom } from './panel.ts';
 import {
@@ -75,6 +76,7 @@ function routeRow(route: Route): Row {
     panels: [
       ...(route.slo === undefined ? [] : sloPanels(route.slo, scope)),
       ...flow(route, scope),
+      ...(route.batch === undefined ? [] : [batches(route.batch, scope)]),
       ...waiting(route, scope),
       ...(route.rateLimit === undefined ? [] : [limited(route.rateLimit, scope)]),
       ...(route.breaker === undefined ? [] : circuit(route.breaker, scope)),
@@ -97,8 +99,14 @@ const flow = (route: Route, scope: Scope): Panel[] => [
   }),
   failedByError(scope, 8),
   graph('eventflow_in_flight', [{ expr: level('eventflow_in_flight', ['instance'], scope), legend: '{{instance}}' }], {
-    description: `Handlers that run at this moment, per engine; at most ${route.concurrency}.`,
-    thresholds: worseFrom(route.concurrency * 0.8, route.concurrency),
+    ...(route.batch === undefined
+      ? {
+          description: `Handlers that run at this moment, per engine; at most ${route.concurrency}.`,
+          thresholds: worseFrom(route.concurrency * 0.8, route.concurrency),
+        }
+      : {
+          description: `Deliveries that run or wait for their batch, per engine; at most ${route.concurrency} batches run.`,
+        }),
   }),
 ];
 
@@ -134,6 +142,11 @@ function waiting(route: Route, scope: Scope): Panel[] {
     deadByReason(scope, 8),
   ];
 }
+
+const batches = ({ maxEvents, maxBytes, maxWait }: NonNullable<Route['batch']>, scope: Scope): Panel =>
+  graph('eventflow_batch_events', quantiles('eventflow_batch_events', scope), {
+    description: `At most ${maxEvents} events or ${formatSize(maxBytes)} go together; the first waits for ${duration(maxWait)}.`,
+  });
 
 const limited = ({ limit, per, key }: NonNullable<Route['rateLimit']>, scope: Scope): Panel =>
   graph(

@@ -51,6 +51,17 @@ export const routeMetrics = [
     alerts: [],
   },
   {
+    name: 'eventflow_batch_events',
+    type: 'histogram',
+    help: 'Deliveries that went to the handler together, of a route with batches.',
+    labels: perRoute,
+    buckets: [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000],
+    unit: 'short',
+    scope: 'engine',
+    panel: 'Events in a batch',
+    alerts: [],
+  },
+  {
     name: 'eventflow_slo_deliveries_total',
     type: 'counter',
     help: 'Deliveries of a route with an slo that ended: good, slow (later than its latency) or failed (dead-lettered).',
@@ -132,7 +143,7 @@ export const routeMetrics = [
   {
     name: 'eventflow_in_flight',
     type: 'gauge',
-    help: 'Handlers that run at this moment in this engine.',
+    help: 'Handlers that run at this moment in this engine; with batches, their deliveries, those that wait for company included.',
     labels: perRoute,
     unit: 'short',
     scope: 'engine',
