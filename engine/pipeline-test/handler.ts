@@ -1,6 +1,14 @@
 /** Stands in for a route's handler: renders the options as the plugin would, and answers as the test says. */
 import type { Timers } from '../core/timers.ts';
-import { type Delivery, type EventEnvelope, type Handler, type Skip, skip } from '../plugin.ts';
+import {
+  type Batch,
+  type BatchResult,
+  type Delivery,
+  type EventEnvelope,
+  type Handler,
+  type Skip,
+  skip,
+} from '../plugin.ts';
 import type { Answer } from './answers.ts';
 
 export interface ScriptedDeps {
@@ -36,7 +44,7 @@ async function give(
 }
 
 export function scriptedHandler(deps: ScriptedDeps): Handler {
-  async function handle(event: EventEnvelope, delivery: Delivery): Promise<undefined | Skip> {
+  function begin(event: EventEnvelope, delivery: Delivery): Answer {
     const { attempt, route, idempotencyKey } = delivery;
     let options: unknown;
     try {
@@ -44,7 +52,28 @@ export function scriptedHandler(deps: ScriptedDeps): Handler {
     } finally {
       deps.onStart(event.id, attempt, options);
     }
-    return give(deps.answer(event.id), deps, delivery.signal);
+    return deps.answer(event.id);
   }
-  return { handle };
+  async function handle(event: EventEnvelope, delivery: Delivery): Promise<undefined | Skip> {
+    return give(begin(event, delivery), deps, delivery.signal);
+  }
+  /** A template that cannot be rendered is the fault of its event; one that hangs hangs all of its call. */
+  function beginOne(event: EventEnvelope, delivery: Delivery): Answer {
+    try {
+      return begin(event, delivery);
+    } catch (error) {
+      return { after: 0, ending: { kind: 'throws', error: error as Error } };
+    }
+  }
+  async function resultOf(answer: Answer, signal: AbortSignal): Promise<BatchResult> {
+    if (answer.ending.kind !== 'throws') return (await give(answer, deps, signal)) ?? 'delivered';
+    const { error } = answer.ending;
+    await give({ ...answer, ending: { kind: 'delivered' } }, deps, signal);
+    return error;
+  }
+  async function handleBatch(events: readonly EventEnvelope[], batch: Batch): Promise<readonly BatchResult[]> {
+    const answers = events.map((event, at) => beginOne(event, batch.deliveries[at] as Delivery));
+    return Promise.all(answers.map((answer) => resultOf(answer, batch.signal)));
+  }
+  return { handle, handleBatch };
 }

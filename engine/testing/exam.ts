@@ -133,6 +133,25 @@ async function asksConcurrency(subject: ExamSubject): Promise<void> {
   });
 }
 
+/** What one event of a batch means is what it means by itself, and each has one result. */
+async function asksBatch(subject: ExamSubject): Promise<void> {
+  const declared = readManifest(subject.packageFolder, subject.handler).batch;
+  await withPeer(subject, 'ok', async (handler, peer) => {
+    const has = handler.handler.handleBatch !== undefined;
+    assert.equal(has, declared, 'handleBatch is there exactly when capabilities.batch of the manifest says so');
+    if (!has) return;
+    const ids = Array.from({ length: many }, (_, n) => `exam-${n}`);
+    const results = await handler.deliverBatch(ids.map((id) => deliverySetup(subject, id)));
+    assert.deepEqual(
+      results.map(({ outcome }) => outcome),
+      ids.map(() => ({ kind: 'delivered' })),
+    );
+    if (subject.keyOf === undefined) return;
+    const keys = peer.received().map(subject.keyOf);
+    assert.equal(new Set(keys).size, many, 'each event of a batch arrived as itself');
+  });
+}
+
 async function asksKey(subject: ExamSubject): Promise<void> {
   await withPeer(subject, 'ok', async (handler, peer) => {
     await handler.deliver({ ...deliverySetup(subject, 'exam-1'), attempt: 1 });
@@ -210,6 +229,7 @@ export function handlerExam(subject: ExamSubject): readonly Question[] {
     ...ask('refuses options that its schema does not know', asksUnknownOptions),
     ...ask('delivers a frozen event', asksDelivery),
     ...ask('serves many deliveries at once', asksConcurrency),
+    ...ask('has a result for each event of a batch', asksBatch),
     ...ask('forwards the idempotency key', asksKey, keyOf !== undefined),
     ...ask('ends within a second of an abort', asksAbort, peers.hang !== undefined),
     ...ask('tells a target that is down from a bad event', asksFault('down'), peers.down !== undefined),

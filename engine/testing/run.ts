@@ -2,9 +2,18 @@
 import type { Tally } from '../bus/bus.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { EventEnvelope } from '../event.ts';
-import { type Counter, type Handler, type HandlerContext, type Log, type Plugin, skipReason } from '../plugin.ts';
+import {
+  type Counter,
+  type Delivery,
+  type Handler,
+  type HandlerContext,
+  type Log,
+  type Plugin,
+  skipReason,
+} from '../plugin.ts';
 import { createEgress, type Egress } from '../plugins/egress.ts';
 import { createTemplates } from '../plugins/templates.ts';
+import { type Answer, answersOf, noAnswer } from '../worker/batch-answers.ts';
 import { failedOutcome } from '../worker/fault.ts';
 
 export interface LogLine {
@@ -60,6 +69,8 @@ export interface OpenHandler {
   /** The handler's counters, by name. */
   readonly counters: Readonly<Record<string, number>>;
   deliver(setup?: DeliverySetup): Promise<RunResult>;
+  /** All of them in one `handleBatch`: a result for each, as the engine takes it. Rejects when the handler has none. */
+  deliverBatch(setups: readonly DeliverySetup[]): Promise<readonly RunResult[]>;
   /** Closes the handler, then the HTTP client it was given. */
   close(): Promise<void>;
 }
@@ -129,25 +140,65 @@ async function outcomeOf(run: () => unknown): Promise<{ outcome: Outcome; thrown
   }
 }
 
+function deliveryOf(context: HandlerContext, setup: DeliverySetup, event: EventEnvelope, tallies: Tally[]): Delivery {
+  return {
+    route: context.route,
+    attempt: setup.attempt ?? 1,
+    idempotencyKey: setup.idempotencyKey ?? `${context.route}:${event.source}:${event.id}`,
+    signal: setup.signal ?? new AbortController().signal,
+    log: context.log,
+    traceparent: setup.traceparent,
+    publishedAt: setup.publishedAt ?? context.clock(),
+    original: setup.original,
+    tally(name, bucket, key, by) {
+      tallies.push({ name, bucket, key, by });
+    },
+  };
+}
+
 async function deliver(handler: Handler, context: HandlerContext, setup: DeliverySetup): Promise<RunResult> {
   const event = makeEvent(setup.event);
   const tallies: Tally[] = [];
-  const { outcome, thrown } = await outcomeOf(() =>
-    handler.handle(event, {
-      route: context.route,
-      attempt: setup.attempt ?? 1,
-      idempotencyKey: setup.idempotencyKey ?? `${context.route}:${event.source}:${event.id}`,
-      signal: setup.signal ?? new AbortController().signal,
-      log: context.log,
-      traceparent: setup.traceparent,
-      publishedAt: setup.publishedAt ?? context.clock(),
-      original: setup.original,
-      tally(name, bucket, key, by) {
-        tallies.push({ name, bucket, key, by });
-      },
-    }),
-  );
+  const { outcome, thrown } = await outcomeOf(() => handler.handle(event, deliveryOf(context, setup, event, tallies)));
   return { outcome, thrown, tallies: outcome.kind === 'delivered' ? tallies : [] };
+}
+
+function ofAnswer(answer: Answer): Omit<RunResult, 'tallies'> {
+  switch (answer.kind) {
+    case 'delivered':
+      return { outcome: { kind: 'delivered' }, thrown: undefined };
+    case 'skipped':
+      return { outcome: { kind: 'skipped', reason: skipReason(answer.skip) ?? '' }, thrown: undefined };
+    case 'failed':
+      return { outcome: failedOutcome(answer.reason), thrown: answer.reason };
+    case 'none': {
+      const thrown = noAnswer(answer.what);
+      return { outcome: failedOutcome(thrown), thrown };
+    }
+  }
+}
+
+async function deliverBatch(
+  handler: Handler,
+  context: HandlerContext,
+  setups: readonly DeliverySetup[],
+): Promise<readonly RunResult[]> {
+  if (handler.handleBatch === undefined) throw new Error('expected a handler with handleBatch(), got one without');
+  const items = setups.map((setup) => ({ setup, event: makeEvent(setup.event), tallies: [] as Tally[] }));
+  const deliveries = items.map(({ setup, event, tallies }) => deliveryOf(context, setup, event, tallies));
+  const signal = AbortSignal.any(deliveries.map((delivery) => delivery.signal));
+  let answers: readonly Answer[];
+  try {
+    const events = items.map(({ event }) => event);
+    const results = await handler.handleBatch(events, { route: context.route, deliveries, signal, log: context.log });
+    answers = answersOf(results, items.length);
+  } catch (thrown) {
+    return items.map(() => ({ outcome: failedOutcome(thrown), thrown, tallies: [] }));
+  }
+  return items.map(({ tallies }, at) => {
+    const result = ofAnswer(answers[at] as Answer);
+    return { ...result, tallies: result.outcome.kind === 'delivered' ? tallies : [] };
+  });
 }
 
 /** Creates a handler and keeps it open. Rejects with what `create` threw. */
@@ -167,6 +218,7 @@ export async function openHandler(plugin: Plugin, name: string, setup: HandlerSe
       log,
       counters,
       deliver: (delivery = {}) => deliver(handler, context, delivery),
+      deliverBatch: (deliveries) => deliverBatch(handler, context, deliveries),
       async close() {
         await handler.close?.();
         await http.close();

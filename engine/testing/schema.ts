@@ -8,6 +8,8 @@ export interface HandlerManifest {
   readonly schema: JsonSchema;
   readonly templates: readonly string[];
   readonly secrets: readonly string[];
+  /** It has `handleBatch`. */
+  readonly batch: boolean;
 }
 
 interface PackageJson {
@@ -15,7 +17,11 @@ interface PackageJson {
     readonly handlers?: Readonly<
       Record<
         string,
-        { schema?: string; capabilities?: { templates?: readonly string[]; secrets?: readonly string[] } } | undefined
+        | {
+            schema?: string;
+            capabilities?: { templates?: readonly string[]; secrets?: readonly string[]; batch?: boolean };
+          }
+        | undefined
       >
     >;
   };
@@ -34,6 +40,7 @@ export function readManifest(packageFolder: string, handler: string): HandlerMan
     schema: readJson(join(packageFolder, entry.schema)) as JsonSchema,
     templates: entry.capabilities?.templates ?? [],
     secrets: entry.capabilities?.secrets ?? [],
+    batch: entry.capabilities?.batch === true,
   };
 }
 

@@ -57,5 +57,5 @@ test('every part of the language can be tested, since the real workers run', asy
     failed.map((one) => tellFailure(one, sources)),
     [],
   );
-  assert.equal(tests.length, 5);
+  assert.equal(tests.length, 6);
 });
