@@ -103,4 +103,8 @@ export const examples: Partial<Record<ErrorCode, Example>> = {
     'on: [order.paid]\nordering: { key: event.subject }',
   ),
   EF2055: inRoute('circuitBreaker: { scope: host }', 'circuitBreaker: { scope: handler }'),
+  EF2056: inRoute(
+    'handler: log\nbatch: { maxEvents: 100 }',
+    'handler: analytics\nwith: { file: { path: orders.ndjson } }\nbatch: { maxEvents: 100 }',
+  ),
 };
