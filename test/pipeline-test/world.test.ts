@@ -148,7 +148,13 @@ test('time that leaps and time that goes through every moment see the same', asy
         const plays = { events, answers: { 'p.a': answers as [Answers & string] } };
         const leapt = await play(generation, plays);
         const walked = await play(generation, plays, { everyMoment: true });
-        assert.deepEqual(told(leapt), told(walked));
+        // Two routes have no order between them in one and the same millisecond.
+        for (const route of [' p.a ', ' p.b '])
+          assert.deepEqual(
+            told(leapt).filter((line) => line.includes(route)),
+            told(walked).filter((line) => line.includes(route)),
+          );
+        assert.deepEqual(told(leapt).toSorted(), told(walked).toSorted());
         assert.equal(leapt.ending, 'settled');
       },
     ),
