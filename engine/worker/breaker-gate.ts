@@ -121,7 +121,7 @@ export class BreakerGate {
       this.#flushing = false;
       const report = this.#pending;
       this.#pending = none;
-      await this.#swap((state) => changed(state, tally(this.policy, state, report, this.#deps.now())));
+      await this.#swap((state) => changed(state, tally(this.policy, state, report, this.#deps.now())), true);
     });
   }
 
@@ -132,8 +132,14 @@ export class BreakerGate {
     return done;
   }
 
-  /** Compare and set; computed afresh each time another engine was faster. Undefined: nothing to change. */
-  async #swap(next: (state: BreakerState) => BreakerState | undefined): Promise<BreakerState | undefined> {
+  /**
+   * Compare and set; computed afresh each time another engine was faster. Undefined: nothing to change. `counts`: done
+   * twice it says something else than done once.
+   */
+  async #swap(
+    next: (state: BreakerState) => BreakerState | undefined,
+    counts = false,
+  ): Promise<BreakerState | undefined> {
     for (let attempt = 0; attempt < maxTries; attempt += 1) {
       const before = this.#stored;
       const state = next(before.state);
@@ -149,6 +155,8 @@ export class BreakerGate {
       } catch (error) {
         this.#deps.onFault(error as Error);
         // News came while nobody answered: what was made of the old state must not pass for a change of the new one.
+        // They may hold our change already, so calls are rather left out than counted twice.
+        if (this.#stored.version !== before.version && counts) return undefined;
         if (this.#stored.version !== before.version) continue;
         this.#adopt({ ...before, state }, true);
         return state;

@@ -209,6 +209,28 @@ test('a lease whose answer was lost is still one lease', async () => {
   assert.equal(engines.store.stored.state.kind, 'closed');
 });
 
+test('a failure whose answer was lost counts once, when other news come before that is known', async () => {
+  const engines = new Engines(2);
+  const told = engines.get(0);
+  const away = new Promise<void>((resolve) => {
+    const swap = engines.store.swap.bind(engines.store);
+    engines.store.swap = async (...asked) => {
+      engines.store.swap = swap;
+      await swap(...asked);
+      await engines.poll();
+      resolve();
+      throw new Error('the answer was lost');
+    };
+  });
+  told.report(0, 'ECONNREFUSED');
+  await away;
+  await engines.settle();
+  assert.deepEqual(
+    [told.state, engines.store.stored.state].map((state) => state.kind === 'closed' && state.failures),
+    [1, 1],
+  );
+});
+
 test('a policy that a reload changed holds for the breaker as it is', async () => {
   const engines = new Engines(1, breakerPolicy({ ...policy, halfOpenProbes: 3 }));
   const gate = engines.get(0);
