@@ -7,6 +7,7 @@
  * retry that comes due, an event that is published. Days pass in milliseconds.
  */
 import type { BusTime } from '../bus/bus.ts';
+import { before, TimeHeap } from '../core/heap.ts';
 import type { Timer, Timers } from '../core/timers.ts';
 
 interface Item {
@@ -45,7 +46,7 @@ export interface RunLimits {
 export class VirtualTime {
   readonly #start: number;
   #now: number;
-  #heap: Item[] = [];
+  readonly #heap = new TimeHeap<Item>();
   #order = 0;
   #movedAt: number;
   #toldAt: number;
@@ -76,7 +77,7 @@ export class VirtualTime {
     const named = ms > longestPoll || (ms > lull && !this.#isStill());
     const item = { at: this.#now + Math.max(0, Math.ceil(ms)), order: this.#order, named, act };
     this.#order += 1;
-    this.#push(item);
+    this.#heap.push(item);
     return item;
   }
 
@@ -144,7 +145,7 @@ export class VirtualTime {
   async #step(end: number): Promise<boolean> {
     const next = this.#peek();
     if (next === undefined || next.at > end) return false;
-    this.#pop();
+    this.#heap.pop();
     this.#now = next.at;
     next.act?.();
     await turn();
@@ -153,49 +154,22 @@ export class VirtualTime {
 
   /** To the next named moment; who polls, polls then. */
   #leap(end: number): void {
-    const alive = this.#heap.filter(({ act }) => act !== undefined).sort((a, b) => (before(a, b) ? -1 : 1));
+    const alive = this.#heap.items.filter(({ act }) => act !== undefined).sort((a, b) => (before(a, b) ? -1 : 1));
     const target = alive.find(({ named }) => named)?.at ?? end;
-    this.#heap = [];
+    this.#heap.clear();
     for (const item of alive) {
       item.at = Math.max(item.at, Math.min(target, end));
-      this.#push(item);
+      this.#heap.push(item);
     }
   }
 
   /** The next item that was not cancelled. */
   #peek(): Item | undefined {
-    while (this.#heap.length > 0 && this.#heap[0]?.act === undefined) this.#pop();
-    return this.#heap[0];
-  }
-
-  #push(item: Item): void {
-    const heap = this.#heap;
-    let at = heap.push(item) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!before(item, heap[parent] as Item)) break;
-      heap[at] = heap[parent] as Item;
-      at = parent;
-    }
-    heap[at] = item;
-  }
-
-  #pop(): void {
-    const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    let at = 0;
-    for (let child = 1; child < heap.length; child = at * 2 + 1) {
-      if (child + 1 < heap.length && before(heap[child + 1] as Item, heap[child] as Item)) child += 1;
-      if (!before(heap[child] as Item, last)) break;
-      heap[at] = heap[child] as Item;
-      at = child;
-    }
-    heap[at] = last;
+    let first = this.#heap.first;
+    for (; first !== undefined && first.act === undefined; first = this.#heap.first) this.#heap.pop();
+    return first;
   }
 }
-
-const before = (a: Item, b: Item): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
 
 /** Resolves when every promise that can go on has gone on: a turn of the real event loop, in which nothing else is. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

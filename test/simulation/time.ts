@@ -4,6 +4,7 @@
  *
  * An item may belong to a host. What belongs to a frozen host waits for its thaw; what belongs to a dead one never happens.
  */
+import { TimeHeap } from '../../engine/core/heap.ts';
 import type { Timers } from '../../engine/core/timers.ts';
 
 interface Item {
@@ -39,12 +40,10 @@ export class Host {
   }
 }
 
-const before = (a: Item, b: Item): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
-
 export class FakeTime {
   /** ms; far from 0, so that a time that was forgotten shows. */
   now = 1_000_000_000;
-  #heap: Item[] = [];
+  readonly #heap = new TimeHeap<Item>();
   #order = 0;
 
   /** Calls `act` in `ms`, as `host`. */
@@ -52,7 +51,7 @@ export class FakeTime {
     const item = { at: this.now + Math.max(0, Math.round(ms)), order: this.#order, host, act };
     this.#order += 1;
     if (host !== undefined) host.pending += 1;
-    this.#push(item);
+    this.#heap.push(item);
     return item;
   }
 
@@ -97,8 +96,8 @@ export class FakeTime {
   /** Lets `ms` pass. */
   async pass(ms: number): Promise<void> {
     const end = this.now + ms;
-    for (let next = this.#heap[0]; next !== undefined && next.at <= end; next = this.#heap[0]) {
-      this.#pop();
+    for (let next = this.#heap.first; next !== undefined && next.at <= end; next = this.#heap.first) {
+      this.#heap.pop();
       this.now = next.at;
       if (this.#happen(next)) await settled();
     }
@@ -117,34 +116,6 @@ export class FakeTime {
     if (host !== undefined) host.pending -= 1;
     act();
     return true;
-  }
-
-  #push(item: Item): void {
-    const heap = this.#heap;
-    let at = heap.push(item) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!before(item, heap[parent] as Item)) break;
-      heap[at] = heap[parent] as Item;
-      at = parent;
-    }
-    heap[at] = item;
-  }
-
-  #pop(): void {
-    const heap = this.#heap;
-    const last = heap.pop() as Item;
-    if (heap.length === 0) return;
-    let at = 0;
-    for (;;) {
-      let child = at * 2 + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && before(heap[child + 1] as Item, heap[child] as Item)) child += 1;
-      if (!before(heap[child] as Item, last)) break;
-      heap[at] = heap[child] as Item;
-      at = child;
-    }
-    heap[at] = last;
   }
 }
 
