@@ -147,3 +147,24 @@ export async function withWorker(options: BenchOptions, body: (bench: Bench) => 
     await bench.close();
   }
 }
+
+/** Publishes events of customers: `a1` is one of customer `a`, its subject. */
+export async function publishOfCustomers(bus: Bus, ...names: readonly string[]): Promise<void> {
+  await bus.publish(
+    names.map((id) => {
+      const subject = id.slice(0, 1);
+      const event = {
+        specversion: '1.0',
+        id,
+        source: '/test',
+        type: 'order.paid',
+        time: '2026-01-01T00:00:00Z',
+        subject,
+      };
+      return {
+        ...{ type: 'order.paid', dedupeKey: id, fingerprint: id, eventId: id },
+        event: storeEnvelope(event as EventEnvelope),
+      };
+    }),
+  );
+}

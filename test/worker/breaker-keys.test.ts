@@ -1,18 +1,16 @@
 /** Breakers of keys: one tenant's trouble is nobody else's. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Bus } from '../../engine/bus/bus.ts';
 import { openSqliteBus } from '../../engine/bus/sqlite/bus.ts';
 import { closedBreaker } from '../../engine/core/breaker.ts';
 import type { BreakerPolicy, EventKey } from '../../engine/core/route.ts';
-import { storeEnvelope } from '../../engine/event.ts';
 import { type EventEnvelope, unavailable } from '../../engine/plugin.ts';
 import { realTimers } from '../../engine/timers.ts';
 import { forgettable } from '../../engine/worker/breaker-keys.ts';
 import { BreakerBoard } from '../../engine/worker/breakers.ts';
 import { eventually } from '../support/eventually.ts';
 import { breakerPolicy, retryPolicy, routeOf } from '../support/policies.ts';
-import { ids, quick, startWorker, withWorker } from '../support/worker.ts';
+import { ids, publishOfCustomers, quick, startWorker, withWorker } from '../support/worker.ts';
 
 const tenant: EventKey = { source: 'event.subject', key: ({ subject }) => String(subject) };
 const touchy = (more: Partial<BreakerPolicy> = {}): BreakerPolicy =>
@@ -21,26 +19,6 @@ const touchy = (more: Partial<BreakerPolicy> = {}): BreakerPolicy =>
     ...more,
   });
 const retry = retryPolicy({ ...quick, maxAttempts: 20 });
-
-async function publish(bus: Bus, ...names: readonly string[]): Promise<void> {
-  await bus.publish(
-    names.map((id) => {
-      const subject = id.slice(0, 1);
-      const event = {
-        specversion: '1.0',
-        id,
-        source: '/test',
-        type: 'order.paid',
-        time: '2026-01-01T00:00:00Z',
-        subject,
-      };
-      return {
-        ...{ type: 'order.paid', dedupeKey: id, fingerprint: id, eventId: id },
-        event: storeEnvelope(event as EventEnvelope),
-      };
-    }),
-  );
-}
 
 const refuse = (): never => {
   throw unavailable(Object.assign(new Error('nobody listens'), { code: 'ECONNREFUSED' }));
@@ -54,10 +32,10 @@ test('a tenant that is down holds up nobody else, spends no attempts while its b
     if (down && event.subject === 'a') refuse();
   };
   await withWorker({ route: { breaker: touchy(), retry, concurrency: 4 }, handle }, async (bench) => {
-    await publish(bench.bus, ...ids(20, 'a'));
+    await publishOfCustomers(bench.bus, ...ids(20, 'a'));
     await eventually('the breaker of a to open', () => bench.worker.gauges().openKeys === 1);
     assert.equal(bench.worker.gauges().held, false);
-    await publish(bench.bus, ...ids(20, 'b'));
+    await publishOfCustomers(bench.bus, ...ids(20, 'b'));
     await eventually('all of b to be delivered', () => calls.filter((id) => id.startsWith('b')).length === 20);
     await eventually('those of a to wait', async () => (await bench.stats()).postponed >= 10);
     const before = calls.filter((id) => id.startsWith('a')).length;
@@ -78,7 +56,7 @@ test('hosts are told apart by the target of the handler, and routes share the br
   const breaker = touchy({ scope: 'host', openFor: 3_600_000, maxOpenFor: 3_600_000 });
   const one = { id: 'one', breaker, retry };
   const bench = await startWorker({ bus, breakers: board, route: one, target, handle: refuse });
-  await publish(bus, ...ids(5, 'a'));
+  await publishOfCustomers(bus, ...ids(5, 'a'));
   await eventually('it to open', () => bench.worker.gauges().openKeys === 1);
   assert.deepEqual(
     (await bus.breakers.list()).map(({ key }) => key),
@@ -87,7 +65,7 @@ test('hosts are told apart by the target of the handler, and routes share the br
   const ran: string[] = [];
   const handle = ({ id }: EventEnvelope): void => void ran.push(id);
   const two = await startWorker({ bus, breakers: board, route: { id: 'two', breaker, retry }, target, handle });
-  await publish(bus, 'b1');
+  await publishOfCustomers(bus, 'b1');
   await eventually('what goes to the other host to run', () => ran.length === 1);
   await eventually('the five to wait in the other route as well', async () => (await two.stats()).postponed === 5);
   assert.deepEqual(ran, ['b1']);
@@ -102,7 +80,7 @@ test('onOpen: deadLetter sends those of the open key to the DLQ, and brings them
   };
   const breaker = touchy({ onOpen: 'deadLetter', redriveOnClose: true });
   await withWorker({ route: { breaker, retry }, handle }, async (bench) => {
-    await publish(bench.bus, ...ids(10, 'a'), ...ids(10, 'b'));
+    await publishOfCustomers(bench.bus, ...ids(10, 'a'), ...ids(10, 'b'));
     await eventually('letters', async () => (await bench.stats()).dead > 0);
     await eventually('all of b', async () => (await bench.stats()).totals.delivered >= 10);
     down = false;
@@ -117,14 +95,14 @@ test('a key that is well again is forgotten by the bus, and by whoever knew of i
     if (down) refuse();
   };
   await withWorker({ route: { breaker: touchy(), retry }, handle }, async (bench) => {
-    await publish(bench.bus, 'a1', 'a2');
+    await publishOfCustomers(bench.bus, 'a1', 'a2');
     await eventually('it to open', async () => (await bench.bus.breakers.list()).length === 1);
     down = false;
     await bench.atRest(20_000);
-    await publish(bench.bus, 'a3');
+    await publishOfCustomers(bench.bus, 'a3');
     await eventually('nothing to be left', async () => (await bench.bus.breakers.list()).length === 0, 20_000);
     down = true;
-    await publish(bench.bus, 'a4');
+    await publishOfCustomers(bench.bus, 'a4');
     await eventually('it to open again', () => bench.worker.gauges().openKeys === 1);
   });
 });

@@ -4,12 +4,11 @@ import { test } from 'node:test';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { openSqliteBus } from '../../engine/bus/sqlite/bus.ts';
 import type { Condition, EventKey } from '../../engine/core/route.ts';
-import { storeEnvelope } from '../../engine/event.ts';
 import type { EventEnvelope } from '../../engine/plugin.ts';
 import { realTimers } from '../../engine/timers.ts';
 import { eventually } from '../support/eventually.ts';
 import { retryPolicy } from '../support/policies.ts';
-import { ids, quick, startWorker, withWorker } from '../support/worker.ts';
+import { ids, publishOfCustomers, quick, startWorker, withWorker } from '../support/worker.ts';
 
 const customer: EventKey = {
   source: 'event.subject',
@@ -18,27 +17,6 @@ const customer: EventKey = {
     throw new Error('expected event.subject, it is not there');
   },
 };
-
-/** Publishes events of customers: `a1` is one of customer `a`. */
-async function publish(bus: Bus, ...names: readonly string[]): Promise<void> {
-  await bus.publish(
-    names.map((id) => {
-      const subject = id.slice(0, 1);
-      const event = {
-        specversion: '1.0',
-        id,
-        source: '/test',
-        type: 'order.paid',
-        time: '2026-01-01T00:00:00Z',
-        subject,
-      };
-      return {
-        ...{ type: 'order.paid', dedupeKey: id, fingerprint: id, eventId: id },
-        event: storeEnvelope(event as EventEnvelope),
-      };
-    }),
-  );
-}
 
 /** The most starts in any span of `per`. */
 const most = (starts: readonly number[], per: number): number =>
@@ -97,7 +75,7 @@ test('only the deliveries of the customer who is over the limit wait, and spend 
     if (event.subject === 'a') starts.push(performance.now());
   };
   await withWorker({ route, handle }, async (bench) => {
-    await publish(bench.bus, ...ids(9, 'a'), ...ids(3, 'b'), ...ids(3, 'c'));
+    await publishOfCustomers(bench.bus, ...ids(9, 'a'), ...ids(3, 'b'), ...ids(3, 'c'));
     await eventually('the others to be delivered', () => ran.filter((one) => !one.startsWith('a')).length === 6);
     assert.ok(ran.filter((one) => one.startsWith('a')).length <= 6);
     assert.ok((await bench.stats()).postponed > 0);
@@ -122,7 +100,7 @@ test('a long line of one customer costs each of them a few waits, and the next c
   };
   const route = { rateLimit: { limit: 100, per: 300, key: customer } };
   await withWorker({ route, handle }, async (bench) => {
-    await publish(bench.bus, ...ids(1_000, 'a'), 'b1');
+    await publishOfCustomers(bench.bus, ...ids(1_000, 'a'), 'b1');
     const { totals } = await bench.atRest(60_000);
     assert.equal(totals.delivered, 1_001);
     const waits = bench
@@ -142,7 +120,7 @@ test('a retry needs a permit too, and keeps its attempts when it has to wait for
     if (attempt < 3) throw new Error('not yet');
   };
   await withWorker({ route, handle }, async (bench) => {
-    await publish(bench.bus, 'a1', 'a2');
+    await publishOfCustomers(bench.bus, 'a1', 'a2');
     const { totals } = await bench.atRest();
     assert.deepEqual([totals.delivered, totals.retries], [2, 4]);
     assert.deepEqual(
@@ -181,7 +159,7 @@ test('what the route does not want takes no permits from what it wants', async (
 test('what waits for longer than it may is dead-lettered as expired when its time is over', async () => {
   const route = { maxAge: 300, rateLimit: { limit: 1, per: 3_600_000, key: customer } };
   await withWorker({ route, handle: () => undefined }, async (bench) => {
-    await publish(bench.bus, 'a1', 'a2');
+    await publishOfCustomers(bench.bus, 'a1', 'a2');
     const { totals } = await bench.atRest();
     assert.deepEqual([totals.delivered, totals.dead], [1, 1]);
     assert.deepEqual(
@@ -214,7 +192,7 @@ test('while the bus cannot say, nothing starts and it is told; afterwards all go
     };
     const route = { id: key === undefined ? 'all' : 'each', rateLimit: { limit: 100, per: 1_000, key } };
     const bench = await startWorker({ bus, route, handle });
-    await publish(bus, ...ids(3, key === undefined ? 'x' : 'y'));
+    await publishOfCustomers(bus, ...ids(3, key === undefined ? 'x' : 'y'));
     await eventually('it to be told', () => bench.kinds('bus_error').length > 1);
     assert.equal(ran, 0);
     away = false;
@@ -243,7 +221,7 @@ test('a suspect that has to wait for a permit keeps the count of its starts', as
   await bus.limits.take('orders.receipt:other', { limit: 1, per: 1, wanted: 1, returning: 0, line: false, leadMs: 0 });
   const group = { group: 'orders.receipt', patterns: ['order.paid'], startFrom: 'beginning' } as const;
   const holder = await bus.openGroup({ ...group, deadLetter: { retention: 1, maxEntries: 9, onFull: 'pause' } });
-  await publish(bus, 'a1');
+  await publishOfCustomers(bus, 'a1');
   const [entry] = await holder.read(1, AbortSignal.timeout(5_000));
   assert.ok(entry);
   // Its process ended without a settlement.
@@ -253,7 +231,7 @@ test('a suspect that has to wait for a permit keeps the count of its starts', as
     route: { rateLimit: { limit: 1, per: 700, key: customer } },
     handle: (_, delivery) => void starts.push((delivery as unknown as { entry: { starts: number } }).entry.starts),
   });
-  await publish(bus, 'a2');
+  await publishOfCustomers(bus, 'a2');
   await bench.atRest();
   assert.deepEqual(starts, [1, 2]);
   await bench.close();
