@@ -200,7 +200,7 @@ export interface Group {
 
 // ── breakers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A breaker's shared state. `version` counts every change; 0: nothing stored yet. */
+/** A breaker's shared state. `version` grows with every change; 0: nothing stored yet. */
 export interface StoredBreaker {
   readonly key: string;
   readonly version: number;
@@ -210,11 +210,12 @@ export interface StoredBreaker {
 export interface BreakerStore {
   /** Every breaker that was ever changed. */
   list(): Promise<readonly StoredBreaker[]>;
-  /** Compare and set. Returns what is stored afterwards; it is ours exactly when `version` is `expected + 1` and `won`. */
+  /** Compare and set. Returns what is stored afterwards: ours, with `version` (more than `expected`), exactly when `won`. */
   swap(
     key: string,
     expected: number,
     state: BreakerState,
+    version?: number,
   ): Promise<{ readonly won: boolean; readonly stored: StoredBreaker }>;
   /** Removes it, unless it was changed since `expected`. From then on it is as if it had never been. */
   forget(key: string, expected: number): Promise<void>;

@@ -68,6 +68,16 @@ function open(policy: BreakerPolicy, period: number, openFor: number, why: strin
   return { kind: 'open', period: period + 1, since: now, until: now + bounded, openFor: bounded, why };
 }
 
+/** Of the number of a version, beside which it has a part of this size by chance. */
+const chances = 2 ** 20;
+
+/**
+ * The version that follows: later than `version`, and another one each time. A failover may take back what an engine has
+ * seen; what another engine then puts in its place must not pass for it. Safe integers last for 2^33 changes.
+ */
+export const nextVersion = (version: number, random: () => number): number =>
+  (Math.floor(version / chances) + 1) * chances + Math.floor(random() * chances);
+
 /** Whether there is one for each key, and not one for a whole route or handler. */
 export const isKeyed = (policy: BreakerPolicy | undefined): boolean =>
   policy !== undefined && policy.scope !== 'route' && policy.scope !== 'handler';

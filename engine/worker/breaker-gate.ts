@@ -10,6 +10,7 @@ import {
   closedBreaker,
   leaseProbe,
   nextProbeAt,
+  nextVersion,
   probed,
   returnProbe,
   tally,
@@ -26,6 +27,7 @@ export type Admission =
 export interface GateDeps {
   readonly store: BreakerStore;
   readonly now: () => number;
+  readonly random: () => number;
   /** Called for a change of kind; `ours` when this engine made it. */
   readonly onTransition: (gate: BreakerGate, from: BreakerState, to: BreakerState, ours: boolean) => void;
   readonly onFault: (error: Error) => void;
@@ -147,8 +149,9 @@ export class BreakerGate {
         this.#adopt(this.#stored, false);
         return undefined;
       }
+      const version = nextVersion(before.version, this.#deps.random);
       try {
-        const { won, stored } = await this.#deps.store.swap(this.key, before.version, state);
+        const { won, stored } = await this.#deps.store.swap(this.key, before.version, state, version);
         // A store that has forgotten it knows less than we do, and not what we asked it to put down.
         this.#adopt(won || stored.version > 0 ? stored : { ...stored, state: before.state }, won);
         if (won) return state;

@@ -34,6 +34,7 @@ interface Shared {
 export interface BreakerBoardDeps {
   readonly store: BreakerStore;
   readonly now: () => number;
+  readonly random: () => number;
   readonly timers: Timers;
   readonly observer: Observer;
 }
@@ -120,6 +121,7 @@ export class BreakerBoard {
     const gate = new BreakerGate(key, route.breaker as NonNullable<Route['breaker']>, {
       store: this.#deps.store,
       now: this.#deps.now,
+      random: this.#deps.random,
       onTransition: (_gate, from, to, ours) => this.#tell(key, members, from, to, ours),
       onFault: (error) => this.#fault(error),
     });

@@ -71,12 +71,12 @@ export class RouteTable {
 
   constructor(deps: RouteTableDeps) {
     this.#deps = deps;
-    const { bus, observer, timers } = deps;
+    const { bus, observer, timers, random } = deps;
     this.#suspects = new SuspectLane(timers);
     this.#lastStarted = deps.lastStarted ?? new Int32Array(1);
     const { leaseMs, removedGraceMs: graceMs = removedGrace } = deps;
     this.#claims = new ClaimKeeper({ bus, observer, timers, leaseMs, graceMs });
-    this.#breakers = new BreakerBoard({ store: bus.breakers, now: () => bus.now(), timers, observer });
+    this.#breakers = new BreakerBoard({ store: bus.breakers, now: () => bus.now(), random, timers, observer });
   }
 
   /** The number that each route writes into `lastStarted`; the same for all lives of a group. */
@@ -127,10 +127,10 @@ export class RouteTable {
   /** Stops every worker; resolves when all have stopped. What is being prepared meanwhile does not start any more. */
   async stop(drainMs: number): Promise<void> {
     this.#stopping = true;
-    this.#claims.close();
+    const claims = this.#claims.close();
     const workers = [...this.#workers.values()];
     this.#workers.clear();
-    await Promise.all([...workers.map((worker) => worker.stop(drainMs)), ...this.#draining]);
+    await Promise.all([...workers.map((worker) => worker.stop(drainMs)), ...this.#draining, claims]);
     this.#breakers.close();
   }
 

@@ -7,10 +7,10 @@ import type { Host } from './time.ts';
 export function breakersOf(host: Host, network: Network, ledger: Ledger): Bus['breakers'] {
   return {
     list: () => network.call(host, 'breakers', ({ store }) => store.model.breakers()),
-    swap: (key, expected, state) => {
+    swap: (key, expected, state, version) => {
       const asked = network.call(host, `swap ${key} ${state.kind}`, ({ store }) => {
         const before = store.model.breakers().find((stored) => stored.key === key)?.state;
-        const answer = store.apply((model) => model.swap(key, expected, state));
+        const answer = store.apply((model) => model.swap(key, expected, state, version));
         if (answer.won) ledger.breakers.changed(key, before, answer.stored.state, host);
         return answer;
       });

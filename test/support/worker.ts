@@ -58,8 +58,7 @@ export async function startWorker(options: BenchOptions): Promise<Bench> {
     startFrom: route.startFrom,
     deadLetter: route.deadLetter,
   });
-  const breakers =
-    options.breakers ?? new BreakerBoard({ store: bus.breakers, now: () => bus.now(), timers: realTimers, observer });
+  const breakers = options.breakers ?? boardOf(bus, observer);
   const handler = {
     handle: options.handle,
     ...(options.handleBatch === undefined ? {} : { handleBatch: options.handleBatch }),
@@ -138,6 +137,9 @@ export async function startWorker(options: BenchOptions): Promise<Bench> {
 export const ids = (count: number, prefix = 'e'): string[] => Array.from({ length: count }, (_, n) => `${prefix}${n}`);
 /** Retries that do not keep a test waiting. */
 export const quick = { initialInterval: 5, maxInterval: 20 } as const;
+
+export const boardOf = (bus: Bus, observer: (signal: Signal) => void = () => undefined): BreakerBoard =>
+  new BreakerBoard({ store: bus.breakers, now: () => bus.now(), random: Math.random, timers: realTimers, observer });
 
 export async function withWorker(options: BenchOptions, body: (bench: Bench) => Promise<void>): Promise<void> {
   const bench = await startWorker(options);

@@ -5,12 +5,10 @@ import { openSqliteBus } from '../../engine/bus/sqlite/bus.ts';
 import { closedBreaker } from '../../engine/core/breaker.ts';
 import type { BreakerPolicy, EventKey } from '../../engine/core/route.ts';
 import { type EventEnvelope, unavailable } from '../../engine/plugin.ts';
-import { realTimers } from '../../engine/timers.ts';
 import { forgettable } from '../../engine/worker/breaker-keys.ts';
-import { BreakerBoard } from '../../engine/worker/breakers.ts';
 import { eventually } from '../support/eventually.ts';
 import { breakerPolicy, retryPolicy, routeOf } from '../support/policies.ts';
-import { ids, publishOfCustomers, quick, startWorker, withWorker } from '../support/worker.ts';
+import { boardOf, ids, publishOfCustomers, quick, startWorker, withWorker } from '../support/worker.ts';
 
 const tenant: EventKey = { source: 'event.subject', key: ({ subject }) => String(subject) };
 const touchy = (more: Partial<BreakerPolicy> = {}): BreakerPolicy =>
@@ -51,7 +49,7 @@ test('hosts are told apart by the target of the handler, and routes share the br
   const bus = await openSqliteBus('sqlite::memory:');
   const signals: unknown[] = [];
   const observer = (signal: unknown): void => void signals.push(signal);
-  const board = new BreakerBoard({ store: bus.breakers, now: () => bus.now(), timers: realTimers, observer });
+  const board = boardOf(bus, observer);
   const target = (event: EventEnvelope): string => `${String(event.subject)}.example`;
   const breaker = touchy({ scope: 'host', openFor: 3_600_000, maxOpenFor: 3_600_000 });
   const one = { id: 'one', breaker, retry };
@@ -109,7 +107,7 @@ test('a key that is well again is forgotten by the bus, and by whoever knew of i
 
 test('there are no more breakers than a thousand for a route: who is closed makes room, and the rest share one', async () => {
   const bus = await openSqliteBus('sqlite::memory:');
-  const board = new BreakerBoard({ store: bus.breakers, now: () => bus.now(), timers: realTimers, observer() {} });
+  const board = boardOf(bus);
   const keys = board.joinKeys(
     routeOf({ breaker: touchy({ rule: { kind: 'consecutive', failures: 1 } }) }),
     () => undefined,
@@ -132,7 +130,7 @@ test('there are no more breakers than a thousand for a route: who is closed make
 
 test('a long key has a short name, and another one of that length another', async () => {
   const bus = await openSqliteBus('sqlite::memory:');
-  const board = new BreakerBoard({ store: bus.breakers, now: () => bus.now(), timers: realTimers, observer() {} });
+  const board = boardOf(bus);
   const keys = board.joinKeys(routeOf({ breaker: touchy() }), () => undefined);
   const [a, b] = [keys?.gate('x'.repeat(5_000)), keys?.gate(`${'x'.repeat(4_999)}y`)];
   assert.ok(a && b && a.key.length < 100);

@@ -3,13 +3,12 @@ import { test } from 'node:test';
 import type { BreakerStore, Bus } from '../../engine/bus/bus.ts';
 import { openSqliteBus } from '../../engine/bus/sqlite/bus.ts';
 import { badStatus, permanent } from '../../engine/plugin.ts';
-import { realTimers } from '../../engine/timers.ts';
 import { BreakerGate } from '../../engine/worker/breaker-gate.ts';
-import { BreakerBoard } from '../../engine/worker/breakers.ts';
+import type { BreakerBoard } from '../../engine/worker/breakers.ts';
 import { dead as letter, publication, readOne } from '../contract/exam/room.ts';
 import { eventually } from '../support/eventually.ts';
 import { breakerPolicy, retryPolicy, routeOf } from '../support/policies.ts';
-import { ids, quick, withWorker } from '../support/worker.ts';
+import { boardOf, ids, quick, withWorker } from '../support/worker.ts';
 
 const dead = (): never => {
   throw badStatus('down', 503);
@@ -17,8 +16,7 @@ const dead = (): never => {
 const touchy = breakerPolicy({ rule: { kind: 'consecutive', failures: 3 }, openFor: 300, maxOpenFor: 300 });
 
 async function boardOn(bus: Bus): Promise<BreakerBoard> {
-  const observer = (): void => undefined;
-  const board = new BreakerBoard({ store: bus.breakers, now: () => bus.now(), timers: realTimers, observer });
+  const board = boardOf(bus);
   await board.refresh();
   return board;
 }
@@ -151,7 +149,13 @@ test('a state that was asked for in vain is not taken for a change of newer news
       });
     },
   };
-  const gate = new BreakerGate('k', touchy, { store, now: () => 100, onTransition() {}, onFault() {} });
+  const gate = new BreakerGate('k', touchy, {
+    store,
+    now: () => 100,
+    random: Math.random,
+    onTransition() {},
+    onFault() {},
+  });
   gate.absorb({ key: 'k', version: 1, state: closed });
   gate.report(0, 'down');
   await eventually('it to be told', () => asked.length === 1);

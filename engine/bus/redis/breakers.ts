@@ -25,8 +25,9 @@ export class RedisBreakers implements BreakerStore {
     key: string,
     expected: number,
     state: BreakerState,
+    version = expected + 1,
   ): Promise<{ readonly won: boolean; readonly stored: StoredBreaker }> {
-    const value = `${expected + 1}:${JSON.stringify(state)}`;
+    const value = `${version}:${JSON.stringify(state)}`;
     const [won, stored] = (await this.#commands.eval(scripts.swap, [this.#key], [key, String(expected), value])) as [
       number,
       string,

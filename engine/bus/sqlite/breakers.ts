@@ -18,7 +18,12 @@ export class Breakers implements BreakerStore {
     return this.#database.sql('SELECT key, version, state FROM breaker ORDER BY key').all().map(stored);
   }
 
-  swap(key: string, expected: number, state: BreakerState): ReturnType<BreakerStore['swap']> {
+  swap(
+    key: string,
+    expected: number,
+    state: BreakerState,
+    version = expected + 1,
+  ): ReturnType<BreakerStore['swap']> {
     return this.#commits.run('quick', () => {
       const row = this.#database.sql('SELECT key, version, state FROM breaker WHERE key = ?').get(key);
       const before = row === undefined ? { key, version: 0, state: closedBreaker(this.#database.now()) } : stored(row);
@@ -28,8 +33,8 @@ export class Breakers implements BreakerStore {
           `INSERT INTO breaker (key, version, state) VALUES (?, ?, ?)
            ON CONFLICT (key) DO UPDATE SET version = excluded.version, state = excluded.state`,
         )
-        .run(key, expected + 1, JSON.stringify(state));
-      return { won: true, stored: { key, version: expected + 1, state } };
+        .run(key, version, JSON.stringify(state));
+      return { won: true, stored: { key, version, state } };
     });
   }
 

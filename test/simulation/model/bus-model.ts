@@ -285,11 +285,16 @@ export class BusModel {
     return [...this.#state.breakers.values()];
   }
 
-  swap(key: string, expected: number, state: BreakerState): { readonly won: boolean; readonly stored: StoredBreaker } {
+  swap(
+    key: string,
+    expected: number,
+    state: BreakerState,
+    version = expected + 1,
+  ): { readonly won: boolean; readonly stored: StoredBreaker } {
     const stored = this.#state.breakers.get(key) ?? { key, version: 0, state };
     const always = this.bug === 'every engine wins the probe' && state.kind === 'half_open';
     if (stored.version !== expected && !always) return { won: false, stored };
-    const next = { key, version: stored.version + 1, state };
+    const next = { key, version, state };
     this.#state.breakers.set(key, next);
     return { won: true, stored: next };
   }
