@@ -50,7 +50,8 @@ export class ClaimKeeper {
   readonly #dropped = new Set<string>();
   #timer: Timer | undefined;
   #beats = 0;
-  #busy = false;
+  #claiming = false;
+  #beating: Promise<void> | undefined;
   #closed = false;
   readonly #told = new Set<string>();
 
@@ -61,25 +62,37 @@ export class ClaimKeeper {
   /** To be called before the groups of a generation are opened. Rejects when the bus does not answer. */
   async claim(generation: Generation, number: number): Promise<void> {
     const before = this.#claims;
-    this.#claims = claimsOf(generation, number);
+    const claims = claimsOf(generation, number);
+    this.#claiming = true;
     try {
-      await this.#send();
-    } catch (error) {
-      this.#claims = before;
-      throw error;
+      await this.#send(claims);
+    } finally {
+      this.#claiming = false;
     }
+    this.#claims = claims;
     this.#adopt(before, generation);
     if (this.#timer === undefined) this.#later();
   }
 
-  /** The generation that was claimed did not come to be: claims what runs. */
+  /**
+   * The generation that was claimed did not come to be: claims what runs, which may have been taken for removed meanwhile.
+   * What fails here is made good by the next beat.
+   */
   async takeBack(generation: Generation | undefined, number: number): Promise<void> {
-    if (generation !== undefined && number > 0) await this.claim(generation, number).catch(() => undefined);
+    if (generation === undefined || number === 0) return;
+    try {
+      await this.claim(generation, number);
+      for (const info of await this.#deps.bus.groups()) if (info.engines.length > 0) await this.#look(info);
+    } catch {
+      // As said above.
+    }
   }
 
-  close(): void {
+  /** Resolves when nothing is under way any more, so that what was taken up to be dead-lettered has been handed back. */
+  async close(): Promise<void> {
     this.#closed = true;
     this.#deps.timers.cancel(this.#timer);
+    await this.#beating;
   }
 
   #adopt(before: Claims, generation: Generation): void {
@@ -89,8 +102,8 @@ export class ClaimKeeper {
     this.#pipelines = new Set([...generation.routes.keys()].map(pipelineOf));
   }
 
-  async #send(): Promise<void> {
-    const { renamed, unknown } = await this.#deps.bus.claim(this.#claims);
+  async #send(claims: Claims): Promise<void> {
+    const { renamed, unknown } = await this.#deps.bus.claim(claims);
     for (const { from, to } of renamed) this.#deps.observer({ kind: 'group_renamed', from, to });
     for (const { group, previous = '' } of unknown) {
       if (this.#told.has(`${previous} ${group}`)) continue;
@@ -99,19 +112,21 @@ export class ClaimKeeper {
     }
   }
 
-  /** The next beat comes whether this one is answered or not. */
+  /** The next beat comes whether this one is answered or not. A claim that is under way is a sign of life itself. */
   #later(): void {
     const { timers, graceMs } = this.#deps;
     this.#timer = timers.after(Math.min(beatMs, graceMs), () => {
       this.#later();
-      if (!this.#busy) void this.#beat();
+      if (this.#claiming) return;
+      this.#beating ??= this.#beat().finally(() => {
+        this.#beating = undefined;
+      });
     });
   }
 
   async #beat(): Promise<void> {
-    this.#busy = true;
     try {
-      await this.#send();
+      await this.#send(this.#claims);
       const groups = await this.#deps.bus.groups();
       for (const info of groups) if (!this.#closed) await this.#look(info);
       if (this.#beats % beatsPerCount === 0) await this.#count(groups);
@@ -119,8 +134,6 @@ export class ClaimKeeper {
     } catch (error) {
       if (!this.#closed)
         this.#deps.observer({ kind: 'bus_error', errorKind: 'claim', message: (error as Error).message });
-    } finally {
-      this.#busy = false;
     }
   }
 
@@ -153,6 +166,7 @@ export class ClaimKeeper {
     const detached = groups.filter(({ engines }) => engines.length === 0);
     let entries = 0;
     for (const { group } of detached) {
+      if (this.#closed) return;
       const stats = await this.#deps.bus.groupStats(group);
       if (stats === undefined) continue;
       const waiting = stats.lag.reduce((sum, stream) => sum + stream.entries, 0);
