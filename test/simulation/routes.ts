@@ -4,6 +4,7 @@ import type { StreamRule } from '../../engine/core/match.ts';
 import type { EventKey, Generation, Route } from '../../engine/core/route.ts';
 import { storeEnvelope } from '../../engine/event.ts';
 import { breakerPolicy, retryPolicy, routeOf } from '../support/policies.ts';
+import type { Dice } from './dice.ts';
 
 export const leaseMs = 3_000;
 export const drainMs = 1_500;
@@ -98,6 +99,19 @@ export const routes: readonly Route[] = [
 ];
 
 export const routeByGroup: ReadonlyMap<string, Route> = new Map(routes.map((route) => [route.group, route]));
+
+/**
+ * Those of one world: each has other company, which finds more than all of them together in every world, and costs half
+ * (Groce et al., "Swarm Testing", 2012).
+ */
+export function someRoutes(dice: Dice): readonly Route[] {
+  const left = [...routes];
+  const some = Array.from({ length: dice.chance(0.05) ? routes.length : dice.between(3, 4) }, () => {
+    const [one] = left.splice(dice.between(0, left.length - 1), 1);
+    return one as Route;
+  });
+  return routes.filter((route) => some.includes(route));
+}
 
 /** What the pipeline files say: which routes there are, and in which version. */
 export type Files = ReadonlyMap<string, number>;

@@ -2,7 +2,6 @@
 
 import { fateOf, timesOutFirst } from './handlers.ts';
 import type { Bug } from './model/bugs.ts';
-import { routes } from './routes.ts';
 import { step } from './steps.ts';
 import { World } from './world.ts';
 
@@ -57,7 +56,7 @@ async function heal(world: World): Promise<void> {
   run.note(() => '── healing');
   network.loseNothing();
   endpoints.down.clear();
-  world.files = new Map(routes.map(({ group }) => [group, world.nextVersion()]));
+  world.files = new Map(world.routes.map(({ group }) => [group, world.nextVersion()]));
   for (const end = time.now + healingMs; time.now < end; ) {
     for (const { host } of world.engines) time.thaw(host);
     await world.pass(1_000);

@@ -18,12 +18,9 @@ async function allHold(request: SeedsRequest): Promise<ReadonlyMap<string, numbe
   return coverage;
 }
 
+/** The same ones every time, so that what fails is what was changed; `npm run simulate -- --seed N` tries others. */
 test('every promise holds in known seeds, and each kind of fault was among them', async () => {
-  assert.deepEqual(missing(await allHold({ first: 1, count: 60, steps })), []);
-});
-
-test('every promise holds in seeds that nobody has chosen', async () => {
-  await allHold({ first: Date.now() % 1_000_000_000, count: 120, steps });
+  assert.deepEqual(missing(await allHold({ first: 1, count: 200, steps })), []);
 });
 
 test('two runs of one seed are the same to the last line of their trace', async () => {

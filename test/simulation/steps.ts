@@ -1,6 +1,5 @@
 /** What can happen in one step, and how often. Everything is thrown from the world's dice. */
 import type { Dice } from './dice.ts';
-import { routes } from './routes.ts';
 import type { World } from './world.ts';
 
 interface Step {
@@ -135,7 +134,7 @@ function failOver(world: World): void {
 function changeFiles(world: World): void {
   const { dice } = world;
   const files = new Map(world.files);
-  const group = dice.pick(routes).group;
+  const group = dice.pick(world.routes).group;
   const version = files.get(group);
   if (version === undefined) files.set(group, world.nextVersion());
   else if (dice.chance(0.35) && files.size > 1) files.delete(group);

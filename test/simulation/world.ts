@@ -1,5 +1,6 @@
 /** Everything that one seed makes: the store, a network, a few engines, a publisher, a person, and the weather. */
 import type { Publication } from '../../engine/bus/bus.ts';
+import type { Route } from '../../engine/core/route.ts';
 import { SimulatedBus } from './bus.ts';
 import { Dice } from './dice.ts';
 import { SimulatedEngine } from './engine.ts';
@@ -9,7 +10,7 @@ import { Ledger } from './ledger.ts';
 import type { Bug } from './model/bugs.ts';
 import { BusModel } from './model/bus-model.ts';
 import { Network } from './network.ts';
-import { type Files, publicationOf, routes, streamRules, types } from './routes.ts';
+import { type Files, publicationOf, someRoutes, streamRules, types } from './routes.ts';
 import { Run } from './run.ts';
 import { Store } from './store.ts';
 import { FakeTime, Host } from './time.ts';
@@ -34,7 +35,9 @@ export class World {
   /** Publishes, and works the dead letters. */
   readonly people: SimulatedBus;
   readonly peopleHost: Host;
-  files: Files = new Map(routes.map((route) => [route.group, 1]));
+  /** Those that its files may speak of. */
+  readonly routes: readonly Route[];
+  files: Files;
   /** Everything that was ever published, and what has no answer yet. */
   readonly published: Publication[] = [];
   #named = 0;
@@ -43,6 +46,8 @@ export class World {
   constructor({ seed, bug, print }: WorldOptions) {
     this.seed = seed;
     this.dice = new Dice(seed);
+    this.routes = someRoutes(this.dice);
+    this.files = new Map(this.routes.map(({ group }) => [group, 1]));
     this.run = new Run(() => this.time.now, print);
     this.store = new Store(new BusModel(streamRules, bug), this.dice.chance(0.5));
     this.network = new Network(this.time, this.store, this.dice, this.run);
