@@ -13,8 +13,8 @@ const seed = Number(process.env['EVENTFLOW_TEST_SEED'] ?? Date.now() % 1_000_000
 const run: Run = { full: false, durability: 'fsync' };
 const rows: Row[] = [];
 
-// Most of a row is waiting: two at a time leave room for what else is tested.
-describe('nothing is lost', { concurrency: 2 }, () => {
+// Most of a row is waiting.
+describe('nothing is lost', { concurrency: 3 }, () => {
   before(() => console.log(`# seed ${seed}`));
   after(() => {
     const lines = rows.sort((a, b) => a.fault.localeCompare(b.fault)).map(textOf);
