@@ -18,12 +18,7 @@ export class Breakers implements BreakerStore {
     return this.#database.sql('SELECT key, version, state FROM breaker ORDER BY key').all().map(stored);
   }
 
-  swap(
-    key: string,
-    expected: number,
-    state: BreakerState,
-    version = expected + 1,
-  ): ReturnType<BreakerStore['swap']> {
+  swap(key: string, expected: number, state: BreakerState, version = expected + 1): ReturnType<BreakerStore['swap']> {
     return this.#commits.run('quick', () => {
       const row = this.#database.sql('SELECT key, version, state FROM breaker WHERE key = ?').get(key);
       const before = row === undefined ? { key, version: 0, state: closedBreaker(this.#database.now()) } : stored(row);
