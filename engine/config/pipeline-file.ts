@@ -102,7 +102,7 @@ export function openPipeline(document: ReadDocument, validate: Validate, misplac
   addMissingOptions(tree);
   const checked = check(source, tree, validate, misplaced);
   const secrets = plainSecrets(tree, checked.secrets);
-  const warnings = secrets.map(({ path }) =>
+  const exposed = secrets.map(({ path }) =>
     diagnose(source, valuePlace(tree, path), 'EF2022', path, plainSecret.message, plainSecret.said),
   );
   const folder = dirname(source.path);
@@ -123,7 +123,7 @@ export function openPipeline(document: ReadDocument, validate: Validate, misplac
     templates: checked.templates,
     secretPointers: new Set([...checked.secrets, ...fromSecrets(tree, '')]),
     secrets: secretValues(tree, checked.secrets),
-    diagnostics: [...all, ...warnings, ...checkPlainPasswords(source, tree)],
+    diagnostics: [...all, ...exposed, ...checkPlainPasswords(source, tree)],
     maskedText: mask(
       source.text,
       secrets.map((secret) => secret.origin),

@@ -16,7 +16,6 @@ const warningsOnly = new Set([
   'breaker-never-opens',
   'condition-that-is-never-true',
   'pattern-that-no-type-fits',
-  'plain-text-secret',
   'retries-outlive-max-age',
   'two-routes-that-do-the-same',
   'undeclared-event-type',

@@ -27,7 +27,6 @@ const loadText = (text: string) => {
 test('every way to a secret is known by value', async () => {
   const table: [string, string[]][] = [
     ['      password: ${CODE}', ['hush-marked']],
-    ['      password: hush-plain', ['hush-plain']],
     ['      password: pre-${SMTP_PASSWORD}', ['pre-hush-variable', 'hush-variable']],
     ['      subject: ${file:key}', ['hush-file']],
     ['      subject: in ${PLACE}, with ${file:key}', ['hush-file']],
@@ -67,6 +66,16 @@ test('no form of a diagnostic has a secret, also when the file cannot be read as
     assert.ok(!result.ok, text);
     assert.doesNotMatch(everything(result), /hush/, text);
   }
+});
+
+test('an option that is a secret comes from a reference, and a password in any other URL is warned of', async () => {
+  const refused = await loadText(pipeline('      password: hush-plain'));
+  assert.ok(!refused.ok);
+  assert.match(said(refused), /error EF2022 routes\[0\]\.with\.password: expected a reference/);
+  const warned = await loadText(pipeline('      site: https://shop:hush@example.com/x'));
+  assert.ok(warned.ok);
+  assert.match(said(warned), /warning EF2022 routes\[0\]\.with\.site/);
+  assert.equal(said(await loadText(pipeline('      password: ${NOWHERE:-hush-default}'))), '');
 });
 
 test('a reference in front of a fault is shown as it stands', async () => {
