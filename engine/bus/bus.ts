@@ -10,6 +10,7 @@ import type { BreakerState } from '../core/breaker.ts';
 import type { ClaimResult, Claims, EngineInfo, GroupInfo } from '../core/claims.ts';
 import type { DeadLetter, DeadReason, DeliveryState, LastWords } from '../core/delivery.ts';
 import type { StreamRule } from '../core/match.ts';
+import type { PurgeNote, PurgeRecord } from '../core/purge.ts';
 import type { PermitRequest, Permits } from '../core/rate-limit.ts';
 import type { Timers } from '../core/timers.ts';
 import type { StoredEvent } from '../event.ts';
@@ -261,9 +262,6 @@ export interface JournalLine {
 
 export type { GroupInfo };
 
-/** What became of everything that rested in a group when it was purged. */
-export type Purged = Pick<GroupStats, 'pending' | 'retrying' | 'due' | 'dead'> & { readonly waiting: number };
-
 export interface Durability {
   readonly mode: 'fsync' | 'replicated' | 'none';
   /** `guaranteed`: what the mode says was verified against the store. */
@@ -358,10 +356,12 @@ export interface Bus {
    */
   openRemoved(group: string): Promise<Group | undefined>;
   /**
-   * Removes a group with everything that rests in it, for good. Undefined: no such group. Rejects with `EF6030` while a
-   * live engine has its route.
+   * Removes a group with everything that rests in it, for good, and notes who did it. Undefined: no such group. Rejects
+   * with `EF6030` while a live engine has its route.
    */
-  purge(group: string): Promise<Purged | undefined>;
+  purge(group: string, note: PurgeNote): Promise<PurgeRecord | undefined>;
+  /** Everything that was ever purged, the newest first. */
+  purges(): Promise<readonly PurgeRecord[]>;
   /** Every group the bus knows, also those that no route uses any more. */
   groups(): Promise<readonly GroupInfo[]>;
   /** The same numbers as `Group.stats`, also for a group that is not open. Undefined: no such group. */

@@ -1,7 +1,8 @@
 /** `eventflow routes`: the consumer groups on the bus, those without a route among them, and throwing one of those away. */
 import { userInfo } from 'node:os';
 import type { Command } from 'commander';
-import type { PurgeReport, RouteStatus } from '../operations/operations.ts';
+import type { PurgeRecord } from '../core/purge.ts';
+import type { RouteStatus } from '../operations/operations.ts';
 import { exit, Failure, UsageError } from './exit.ts';
 import { switched, type TargetFlags, valued, withTarget } from './options.ts';
 import { paint, plural, print, printJson, table, tell, time } from './output.ts';
@@ -35,7 +36,9 @@ interface PurgeFlags extends TargetFlags {
   readonly by?: string;
 }
 
-const restText = ({ waiting, pending, retrying, due, dead }: PurgeReport): string =>
+type Rest = Pick<PurgeRecord, 'waiting' | 'pending' | 'retrying' | 'due' | 'dead'>;
+
+const restText = ({ waiting, pending, retrying, due, dead }: Rest): string =>
   `${waiting} waiting, ${pending} pending, ${retrying + due} retrying, ${plural(dead, 'dead letter')}`;
 
 /** Without `--yes` it tells what would go. */

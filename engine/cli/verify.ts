@@ -5,7 +5,7 @@ import { terms } from '../observe/conservation.ts';
 import type { Operations, Verification } from '../operations/operations.ts';
 import { exit, Failure } from './exit.ts';
 import { type TargetFlags, withTarget } from './options.ts';
-import { paint, plural, print, printJson, table } from './output.ts';
+import { inert, paint, plural, print, printJson, table, time } from './output.ts';
 
 const columns = ['accepted', ...terms, 'residue'] as const;
 
@@ -26,6 +26,18 @@ const balanceText = ({ groups, total }: Verification): string =>
     ],
   );
 
+const purgedColumns = ['accepted', 'settled', 'waiting', 'pending', 'retrying', 'due', 'dead'] as const;
+
+const purgesText = (purges: Verification['purges']): string =>
+  table(
+    ['THROWN AWAY', ...purgedColumns.map((column) => column.toUpperCase()), 'WHEN', 'BY', 'REASON'],
+    purges.map((purge) => [
+      purge.group,
+      ...purgedColumns.map((column) => String(purge[column])),
+      ...[time(purge.at), inert(purge.by), inert(purge.reason)],
+    ]),
+  );
+
 const isBalanced = ({ groups }: Verification): boolean => groups.every((group) => group.residue === 0 || !group.exact);
 
 /** The numbers are read one after another, so work under way can look like a residue: a real one stays. */
@@ -43,6 +55,7 @@ async function verify(flags: TargetFlags): Promise<void> {
   const verification = await withOperations(flags, settled);
   if (flags.json) printJson(verification);
   else print(balanceText(verification));
+  if (!flags.json && verification.purges.length > 0) print(purgesText(verification.purges));
   if (isBalanced(verification)) return;
   const off = verification.groups.filter((group) => group.exact && group.residue !== 0);
   throw new Failure(

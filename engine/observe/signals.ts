@@ -3,6 +3,7 @@ import type { DroppedLetter } from '../bus/bus.ts';
 import type { BreakerState } from '../core/breaker.ts';
 import type { DeadReason } from '../core/delivery.ts';
 import type { Fault } from '../core/outcome.ts';
+import type { PurgeRecord } from '../core/purge.ts';
 import type { Route } from '../core/route.ts';
 
 export type Signal =
@@ -112,17 +113,7 @@ export type Signal =
   /** Deliveries whose route was removed were dead-lettered. */
   | { readonly kind: 'route_removed'; readonly group: string; readonly count: number }
   /** Somebody threw away a group with everything that rested in it. */
-  | {
-      readonly kind: 'purged';
-      readonly group: string;
-      readonly by: string;
-      readonly reason: string;
-      readonly waiting: number;
-      readonly pending: number;
-      readonly retrying: number;
-      readonly due: number;
-      readonly dead: number;
-    }
+  | ({ readonly kind: 'purged' } & PurgeRecord)
   /** Groups that no engine has a route for, and what waits in them beside dead letters. */
   | { readonly kind: 'detached'; readonly groups: number; readonly entries: number }
   /** A reload's one step that holds the event loop: how long it took. */

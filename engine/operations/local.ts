@@ -134,16 +134,14 @@ export function localOperations(bus: Bus, observer?: Observer): Operations {
     timeline: (eventId) => timelineOf(bus, eventId),
     circuits: () => circuitsOf(bus),
     routes: () => routesOf(bus),
-    purge: async (request) => {
-      const purged = await bus.purge(request.group);
-      if (purged === undefined) return undefined;
-      const report = { ...request, ...purged };
-      observer?.({ kind: 'purged', ...report });
-      return report;
+    purge: async ({ group, by, reason }) => {
+      const purged = await bus.purge(group, { by, reason });
+      if (purged !== undefined) observer?.({ kind: 'purged', ...purged });
+      return purged;
     },
     verify: async () => {
-      const routes = await routesOf(bus);
-      return verificationOf(routes.map(({ group, stats }) => balanceOf(group, stats)));
+      const [routes, purges] = [await routesOf(bus), await bus.purges()];
+      return { ...verificationOf(routes.map(({ group, stats }) => balanceOf(group, stats))), purges };
     },
   };
 }

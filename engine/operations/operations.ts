@@ -4,6 +4,7 @@ import type { BreakerState } from '../core/breaker.ts';
 import type { DeadLetter, DeadReason } from '../core/delivery.ts';
 import type { FieldChange } from '../core/diff.ts';
 import type { Fault } from '../core/outcome.ts';
+import type { PurgeNote, PurgeRecord } from '../core/purge.ts';
 
 export type { DeadLetterFilter } from '../bus/bus.ts';
 
@@ -125,22 +126,12 @@ export interface Verification {
   readonly groups: readonly GroupBalance[];
   /** Sums of all groups. */
   readonly total: Omit<GroupBalance, 'group'>;
+  /** Groups that are in the sums no more, because a person threw them away; the newest first. */
+  readonly purges: readonly PurgeRecord[];
 }
 
-export interface PurgeRequest {
+export interface PurgeRequest extends PurgeNote {
   readonly group: string;
-  /** Who throws it away, and why. */
-  readonly by: string;
-  readonly reason: string;
-}
-
-/** What was thrown away. */
-export interface PurgeReport extends PurgeRequest {
-  readonly waiting: number;
-  readonly pending: number;
-  readonly retrying: number;
-  readonly due: number;
-  readonly dead: number;
 }
 
 /** Rejects with `EF5xxx` when the bus, and with `EF6021` when the engine cannot be reached. */
@@ -153,7 +144,7 @@ export interface Operations {
   routes(): Promise<readonly RouteStatus[]>;
   verify(): Promise<Verification>;
   /** Undefined: no such group. Rejects with `EF6030` while an engine has its route. */
-  purge(request: PurgeRequest): Promise<PurgeReport | undefined>;
+  purge(request: PurgeRequest): Promise<PurgeRecord | undefined>;
 }
 
 /** What asked for it. `files`: the watcher saw a change. `last-good`: a start on broken files. */

@@ -10,7 +10,7 @@ export function balanceOf(group: string, stats: GroupStats): GroupBalance {
 }
 
 /** Residues are summed without their signs: a loss in one group does not cancel a surplus in another. */
-export function verificationOf(groups: readonly GroupBalance[]): Verification {
+export function verificationOf(groups: readonly GroupBalance[]): Omit<Verification, 'purges'> {
   const sum = (term: 'accepted' | keyof Terms): number => groups.reduce((total, one) => total + one[term], 0);
   const parts = Object.fromEntries(terms.map((term) => [term, sum(term)])) as Terms;
   const residue = groups.reduce((total, one) => total + Math.abs(one.residue), 0);

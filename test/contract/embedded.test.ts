@@ -260,7 +260,7 @@ inFolder('a file of the first schema is brought up to the last with what it hold
   const db = new DatabaseSync(path);
   db.exec('DROP TABLE permits; DROP INDEX later_postponed; ALTER TABLE later DROP COLUMN postponed');
   db.exec('DROP INDEX grp_storage; ALTER TABLE grp DROP COLUMN storage; ALTER TABLE grp DROP COLUMN former');
-  db.exec('ALTER TABLE grp DROP COLUMN removed');
+  db.exec('ALTER TABLE grp DROP COLUMN removed; DROP TABLE purge');
   db.exec('PRAGMA user_version = 1');
   db.close();
   const after = await openSqliteBus(`sqlite:${path}`);
@@ -279,7 +279,7 @@ inFolder('a file of a newer version is refused and left as it is', async (path) 
   db.close();
   await assert.rejects(openSqliteBus(`sqlite:${path}`), {
     code: 'EF5021',
-    message: `expected a bus file of schema 4 or older, got schema 99, in ${path}: start the EventFlow version that wrote it, or name another file`,
+    message: `expected a bus file of schema 5 or older, got schema 99, in ${path}: start the EventFlow version that wrote it, or name another file`,
   });
 });
 

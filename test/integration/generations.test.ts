@@ -233,7 +233,7 @@ test('a secret in plain text is not written down, and the log says why', async (
     'pipelines/orders.yaml',
     pipeline('1s').replace(
       'handler: noop',
-      'handler: webhook, with: { url: "https://shop.example/", secrets: [whsec_aHVudGVyMjJodW50ZXIyMmh1bnRlcjIyaHVudGVyMjI=] }',
+      'handler: webhook, with: { url: "https://shop.example/", headers: { x-from: "https://shop:hunter22@shop.example/" } }',
     ),
   );
   const engine = await start();
@@ -298,5 +298,11 @@ test('reload, generations, rollback and routes do from the command line what the
     (await operations.routes()).map(({ group }) => group),
     ['orders.receipt'],
   );
-  assert.equal((await operations.verify()).total.residue, 0);
+  const { total, purges } = await operations.verify();
+  assert.equal(total.residue, 0);
+  assert.deepEqual(
+    purges.map(({ group, by, reason, accepted, waiting }) => [group, by, reason, accepted, waiting]),
+    [['orders.gone', 'ada', 'gone for good', 1, 1]],
+  );
+  assert.match((await runCli(['verify', ...admin])).stdout, /THROWN AWAY[\s\S]*orders\.gone +1 .* ada +gone for good/);
 });

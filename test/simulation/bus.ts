@@ -118,6 +118,10 @@ export class SimulatedBus implements Bus {
     return Promise.resolve(undefined);
   }
 
+  purges(): Promise<readonly []> {
+    return Promise.resolve([]);
+  }
+
   groups(): Promise<readonly GroupInfo[]> {
     return this.#read((model) => model.infos(this.now()));
   }

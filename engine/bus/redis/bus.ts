@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClaimResult, Claims as EngineClaims, EngineInfo } from '../../core/claims.ts';
 import { streamOf } from '../../core/match.ts';
+import type { PurgeNote, PurgeRecord } from '../../core/purge.ts';
 import { EventFlowError } from '../../errors.ts';
 import type {
   Bus,
@@ -17,7 +18,6 @@ import type {
   JournalLine,
   Publication,
   PublishResult,
-  Purged,
   StoreExamination,
   Tally,
 } from '../bus.ts';
@@ -42,7 +42,7 @@ import { Membership } from './membership.ts';
 import { findHazards, readFill } from './memory.ts';
 import { Publisher } from './publisher.ts';
 import { Registry } from './registry.ts';
-import { purge } from './removed.ts';
+import { purge, readPurges } from './removed.ts';
 import { isVerified, parseTarget, type Target } from './target.ts';
 
 const publishDeadlineMs = 2_000;
@@ -167,8 +167,13 @@ class RedisBus implements Bus {
     });
   }
 
-  purge(group: string): Promise<Purged | undefined> {
-    return purge({ commands: this.#commands, keys: this.#keys, registry: this.#registry, claims: this.#claims }, group);
+  purge(group: string, note: PurgeNote): Promise<PurgeRecord | undefined> {
+    const parts = { commands: this.#commands, keys: this.#keys, registry: this.#registry, claims: this.#claims };
+    return purge({ ...parts, now: () => this.now() }, group, note);
+  }
+
+  purges(): Promise<readonly PurgeRecord[]> {
+    return readPurges(this.#commands, this.#keys);
   }
 
   #membership(spec: GroupSpec, storage: string): Membership {

@@ -51,6 +51,11 @@ export class Keys {
     return `${this.#prefix}:engines`;
   }
 
+  /** HASH: group, by the name of its storage and when it was made → who threw it away, and what, in JSON. */
+  get purges(): string {
+    return `${this.#prefix}:purges`;
+  }
+
   /** HASH: breaker key → `version:state`. */
   get breakers(): string {
     return `${this.#prefix}:breakers`;

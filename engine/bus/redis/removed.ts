@@ -1,6 +1,9 @@
 /** Groups whose route is gone: taking up what is due again in them, and removing them for good. */
+
+import type { PurgeNote, PurgeRecord } from '../../core/purge.ts';
 import { EventFlowError } from '../../errors.ts';
-import type { Entry, Purged } from '../bus.ts';
+import type { Entry } from '../bus.ts';
+import { purgeRecordOf } from '../purged.ts';
 import type { Claims } from './claims.ts';
 import type { Connection } from './connection.ts';
 import { type Source, toEntry } from './entry.ts';
@@ -38,13 +41,15 @@ export interface PurgeDeps {
   readonly keys: Keys;
   readonly registry: Registry;
   readonly claims: Claims;
+  readonly now: () => number;
 }
 
 /** Undefined: no such group. Rejects with EF6030 while a live engine has it. Repeating it after a fault finishes the job. */
 export async function purge(
-  { commands, keys, registry, claims }: PurgeDeps,
+  { commands, keys, registry, claims, now }: PurgeDeps,
   group: string,
-): Promise<Purged | undefined> {
+  note: PurgeNote,
+): Promise<PurgeRecord | undefined> {
   const storage = await claims.storageOf(group);
   const record = await registry.group(storage);
   if (record === undefined) return undefined;
@@ -54,7 +59,10 @@ export async function purge(
     throw new EventFlowError('EF6030', message);
   }
   const streams = await registry.joined(storage);
-  const { lag, pending, retrying, due, dead } = await readStats(commands, keys, storage, streams);
+  const name = `${storage}:${record.activatedAt}`;
+  const written = purgeRecordOf(group, now(), note, await readStats(commands, keys, storage, streams));
+  // First, and once: a purge that was cut short finds less than there was.
+  await commands.call('HSETNX', [keys.purges, name, JSON.stringify(written)]);
   for (const stream of streams) {
     const own = Object.values(keys.route(stream, storage)) as string[];
     await commands.eval(scripts.purge, [keys.stream(stream).events, ...own], [storage]);
@@ -62,5 +70,12 @@ export async function purge(
   await commands.call('UNLINK', [keys.turn(storage)]);
   // Last, so that a purge that was cut short can be repeated.
   await registry.remove(storage, record);
-  return { waiting: lag.reduce((sum, { entries }) => sum + entries, 0), pending, retrying, due, dead };
+  return JSON.parse((await commands.call('HGET', [keys.purges, name])) as string) as PurgeRecord;
+}
+
+/** The newest first. */
+export async function readPurges(commands: Connection, keys: Keys): Promise<readonly PurgeRecord[]> {
+  const flat = (await commands.call('HGETALL', [keys.purges])) as string[];
+  const records = flat.filter((_, at) => at % 2 === 1).map((text) => JSON.parse(text) as PurgeRecord);
+  return records.sort((a, b) => b.at - a.at);
 }

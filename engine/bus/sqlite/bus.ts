@@ -5,6 +5,7 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { ClaimResult, Claims as EngineClaims, EngineInfo } from '../../core/claims.ts';
+import type { PurgeNote, PurgeRecord } from '../../core/purge.ts';
 import { EventFlowError } from '../../errors.ts';
 import type {
   Bus,
@@ -18,7 +19,6 @@ import type {
   JournalLine,
   Publication,
   PublishResult,
-  Purged,
   Tally,
 } from '../bus.ts';
 import { FaultLog } from '../fault-log.ts';
@@ -147,9 +147,14 @@ class SqliteBus implements Bus {
     return this.#claims.markRemoved(group, at);
   }
 
-  purge(group: string): Promise<Purged | undefined> {
+  purge(group: string, note: PurgeNote): Promise<PurgeRecord | undefined> {
     this.#commits.assertOpen();
-    return this.#claims.purge(group);
+    return this.#claims.purge(group, note);
+  }
+
+  async purges(): Promise<readonly PurgeRecord[]> {
+    this.#commits.assertOpen();
+    return this.#claims.purges();
   }
 
   #door(spec: Pick<GroupSpec, 'group' | 'deadLetter'>, state: GroupState, dueOnly: boolean): Group {

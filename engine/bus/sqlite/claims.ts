@@ -2,8 +2,9 @@
 
 import type { ClaimResult, Claims as EngineClaims, EngineInfo, GroupInfo } from '../../core/claims.ts';
 import { type Claim, type Holding, holdingOf, planClaims } from '../../core/claims.ts';
+import type { PurgeNote, PurgeRecord } from '../../core/purge.ts';
 import { EventFlowError } from '../../errors.ts';
-import type { Purged } from '../bus.ts';
+import { purgeRecordOf } from '../purged.ts';
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
 import type { GroupState, State } from './state.ts';
@@ -73,7 +74,7 @@ export class Claims {
   }
 
   /** Undefined: no such group. Rejects with EF6030 while the engine has it. */
-  async purge(name: string): Promise<Purged | undefined> {
+  async purge(name: string, note: PurgeNote): Promise<PurgeRecord | undefined> {
     const group = this.group(name);
     if (group === undefined) return undefined;
     const users = this.usersOf(group).engines;
@@ -81,7 +82,13 @@ export class Claims {
       const message = `expected a group that no engine has a route for, got ${name}, which ${users.join(', ')} has`;
       throw new EventFlowError('EF6030', message);
     }
-    return await this.#commits.run('durable', (transaction) => this.#remove(group, transaction));
+    return await this.#commits.run('durable', (transaction) => this.#remove(group, note, transaction));
+  }
+
+  /** The newest first. */
+  purges(): readonly PurgeRecord[] {
+    const rows = this.#database.sql('SELECT record FROM purge ORDER BY id DESC').all();
+    return rows.map((row) => JSON.parse(String(row['record'])) as PurgeRecord);
   }
 
   #holdings(): readonly Holding[] {
@@ -95,11 +102,12 @@ export class Claims {
     }
   }
 
-  #remove(group: GroupState, transaction: Transaction): Purged {
-    const { lag, pending, retrying, due, dead } = groupStats(this.#database, group);
+  #remove(group: GroupState, note: PurgeNote, transaction: Transaction): PurgeRecord {
+    const record = purgeRecordOf(group.name, this.#database.now(), note, groupStats(this.#database, group));
+    this.#database.sql('INSERT INTO purge (record) VALUES (?)').run(JSON.stringify(record));
     for (const table of ownRows) this.#database.sql(`DELETE FROM ${table} WHERE grp = ?`).run(group.id);
     this.#database.sql('DELETE FROM grp WHERE id = ?').run(group.id);
     this.#state.remove(group, transaction);
-    return { waiting: lag.reduce((sum, { entries }) => sum + entries, 0), pending, retrying, due, dead };
+    return record;
   }
 }

@@ -68,6 +68,8 @@ const versions: readonly string[] = [
    ALTER TABLE grp ADD COLUMN removed INTEGER;
    UPDATE grp SET storage = name;
    CREATE UNIQUE INDEX grp_storage ON grp (storage);`,
+  `-- Groups that a person threw away: who, why and what, in JSON.
+   CREATE TABLE purge (id INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;`,
 ];
 
 /** Makes the tables that the file does not have yet. Throws `EF5021` for a file of a newer version. */

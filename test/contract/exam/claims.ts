@@ -227,15 +227,31 @@ export function claimScenarios(scenario: Scenario): void {
   scenario('a purged group is gone with all that rested in it, and holds up no trimming', async (room) => {
     await claim(room, 'p.a');
     await (await lived(room, 'p.a')).close();
-    await assert.rejects(room.bus.purge('p.a'), { code: 'EF6030' });
+    const note = { by: 'ada', reason: 'nobody wants it' };
+    await assert.rejects(room.bus.purge('p.a', note), { code: 'EF6030' });
     await claim(room);
-    const { waiting, pending, retrying, due, dead: letters } = (await room.bus.purge('p.a')) ?? assert.fail('no group');
-    assert.deepEqual([waiting, pending, retrying, due, letters], [1, 1, 1, 0, 1]);
+    assert.deepEqual(await room.bus.purges(), []);
+    const before = (await room.bus.groupStats('p.a'))?.totals ?? assert.fail('no group');
+    const purged = (await room.bus.purge('p.a', note)) ?? assert.fail('no group');
+    const { at, ...rest } = purged;
+    assert.ok(at <= room.bus.now() && at > room.bus.now() - 60_000);
+    const resting = { waiting: 1, pending: 1, retrying: 1, due: 0, dead: 1 };
+    const settled = before.accepted - 4;
+    assert.deepEqual(rest, { group: 'p.a', ...note, accepted: before.accepted, settled, ...resting });
+    assert.deepEqual(await room.bus.purges(), [purged]);
     assert.deepEqual(await room.bus.groups(), []);
     assert.equal(await room.bus.groupStats('p.a'), undefined);
     assert.deepEqual(await room.bus.deadLetters.list({ limit: 10 }), []);
-    assert.equal(await room.bus.purge('p.a'), undefined);
+    assert.equal(await room.bus.purge('p.a', note), undefined);
     const again = await room.group('p.a', ['a']);
     assert.equal((await again.stats()).totals.accepted, 0, 'a route of that name starts with nothing');
+    await again.close();
+    await claim(room);
+    await room.bus.purge('p.a', { ...note, reason: 'again' });
+    assert.deepEqual(
+      (await room.bus.purges()).map(({ reason }) => reason),
+      ['again', 'nobody wants it'],
+      'each life of a group has its note',
+    );
   });
 }

@@ -61,7 +61,7 @@ export function orderScenarios(scenario: Scenario): void {
     const one = await room.group('p.r', ['a']);
     assert.equal((await one.order.hold(hour)).held, true);
     await one.close();
-    assert.ok(await room.bus.purge('p.r'));
+    assert.ok(await room.bus.purge('p.r', { by: 'ada', reason: 'gone' }));
     const two = await room.group('p.r', ['a']);
     assert.equal((await two.order.hold(hour)).held, true);
   });
