@@ -240,6 +240,7 @@ class RunningEngine implements Engine {
       createHandler: (route) => this.#createHandler(route),
       journal: settings.journal.keep,
       leaseMs: settings.delivery.lease,
+      removedGraceMs: settings.delivery.removedGrace,
       random: Math.random,
       timers: realTimers,
       lastStarted: this.#lastStarted,

@@ -14,6 +14,7 @@ const durations: ReadonlySet<string> = new Set([
   'journal.retention',
   'delivery.lease',
   'delivery.drain',
+  'delivery.removedGrace',
   'delivery.watchdog',
 ]);
 

@@ -100,6 +100,7 @@ export interface Journal {
 export interface Delivery {
   lease?: Duration;
   drain?: Duration;
+  removedGrace?: Duration;
   /**
    * A handler that keeps the event loop from turning for this long ends its process with SIGKILL, so that a supervisor starts it again and other engines take over. `auto`: twice the lease. `off`: never. In `eventflow run` only. Variable: EVENTFLOW_DELIVERY_WATCHDOG.
    */

@@ -46,6 +46,8 @@ export interface Settings {
   readonly delivery: {
     readonly lease: number;
     readonly drain: number;
+    /** How long a route is gone before its retries become dead letters. */
+    readonly removedGrace: number;
     /** How long the event loop may not turn; undefined: as long as it likes. */
     readonly watchdog: number | undefined;
   };
@@ -239,11 +241,13 @@ function placeOfPlugins(source: Source, tree: Tree): PluginsPlace {
 function settleDelivery({
   lease,
   drain,
+  removedGrace,
   watchdog,
 }: Complete<NonNullable<SettingsFile['delivery']>>): Settings['delivery'] {
   const leaseMs = parseDuration(lease) ?? 0;
   const watchdogMs = watchdog === 'auto' ? 2 * leaseMs : parseDuration(watchdog);
-  return { lease: leaseMs, drain: parseDuration(drain) ?? 0, watchdog: watchdogMs };
+  const [drainMs = 0, graceMs = 0] = [parseDuration(drain), parseDuration(removedGrace)];
+  return { lease: leaseMs, drain: drainMs, removedGrace: graceMs, watchdog: watchdogMs };
 }
 
 /** The file after its defaults were filled in; every default stands in the schema. */

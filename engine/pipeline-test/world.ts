@@ -101,6 +101,7 @@ class World {
       createHandler: (route) => Promise.resolve(this.#handler(route)),
       journal: 'off',
       leaseMs,
+      removedGraceMs: leaseMs,
       random: dice(request.seed ?? 0),
       timers: time.timers,
       mask: request.mask,

@@ -27,8 +27,8 @@ export interface RouteTableDeps {
   readonly timers: Timers;
   /** Gets the number of the route whose handler was started last [nobody looks]. */
   readonly lastStarted?: Int32Array;
-  /** How long a route is gone before its retries become dead letters, ms [5 minutes]. */
-  readonly removedGraceMs?: number;
+  /** How long a route is gone before its retries become dead letters, ms. */
+  readonly removedGraceMs: number;
   /** Takes secrets out of what handlers and targets say. */
   readonly mask?: Mask;
 }
@@ -48,8 +48,6 @@ interface Made {
 interface Prepared extends Made {
   readonly group: Group;
 }
-
-const removedGrace = 5 * 60_000;
 
 async function unmake({ handler, group }: Prepared): Promise<void> {
   await Promise.allSettled([Promise.resolve(handler.close?.()), group.close()]);
@@ -74,7 +72,7 @@ export class RouteTable {
     const { bus, observer, timers, random } = deps;
     this.#suspects = new SuspectLane(timers);
     this.#lastStarted = deps.lastStarted ?? new Int32Array(1);
-    const { leaseMs, removedGraceMs: graceMs = removedGrace } = deps;
+    const { leaseMs, removedGraceMs: graceMs } = deps;
     this.#claims = new ClaimKeeper({ bus, observer, timers, leaseMs, graceMs });
     this.#breakers = new BreakerBoard({ store: bus.breakers, now: () => bus.now(), random, timers, observer });
   }

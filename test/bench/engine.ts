@@ -140,6 +140,7 @@ async function prepare(
     createHandler: async () => handler,
     journal: setting.journal ? 'all' : 'off',
     leaseMs: 30_000,
+    removedGraceMs: 300_000,
     random: Math.random,
     timers: realTimers,
   });
