@@ -106,6 +106,18 @@ for (const [name, open] of Object.entries(buses)) {
         },
       );
 
+      scenario(`whose batch waits for company goes out with it when its route is ${change}`, change, async (stage) => {
+        const batch = { maxEvents: 100, maxBytes: 1_000_000, maxWait: 3_600_000 };
+        await stage.files({ ...old, batch }, other);
+        await stage.publish('a', 'b', 'c');
+        await eventually('the batch', async () => (await stage.stats('orders.old')).pending === 3);
+        assert.deepEqual(stage.batches, []);
+        await make(stage, change, { batch });
+        await stage.delivered(nameAfter(change), 3);
+        assert.deepEqual(stage.batches, [['a', 'b', 'c']]);
+        assert.deepEqual([...new Set(stage.attempts.map(({ hash, attempt }) => `${hash} ${attempt}`))], ['h1 1']);
+      });
+
       scenario(
         `that is held by the breaker stays so until it closes when its route is ${change}`,
         change,

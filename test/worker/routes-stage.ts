@@ -6,7 +6,7 @@ import type { Generation, Route } from '../../engine/core/route.ts';
 import { storeEnvelope } from '../../engine/event.ts';
 import type { Signal } from '../../engine/observe/signals.ts';
 import { localOperations } from '../../engine/operations/local.ts';
-import type { Handler } from '../../engine/plugin.ts';
+import type { Delivery, Handler } from '../../engine/plugin.ts';
 import { Reloader } from '../../engine/reload.ts';
 import { realTimers } from '../../engine/timers.ts';
 import { RouteTable } from '../../engine/worker/route-table.ts';
@@ -45,6 +45,8 @@ export type Answer = 'ok' | 'fail' | Promise<unknown>;
 export class Stage {
   readonly bus: Bus;
   readonly attempts: Attempted[] = [];
+  /** Ids of the events of each batch. */
+  readonly batches: (readonly string[])[] = [];
   readonly signals: Signal[] = [];
   /** Handlers that were made and doors that were opened, by group. */
   readonly made: string[] = [];
@@ -80,12 +82,20 @@ export class Stage {
 
   #handlerOf(route: Route): Handler {
     this.made.push(route.group);
+    const handle: Handler['handle'] = async (event, delivery) => {
+      const { attempt, idempotencyKey: key } = delivery;
+      this.attempts.push({ event: event.id, attempt, route: delivery.route, hash: route.hash, key });
+      const answer = await this.answer(event.id, route.hash);
+      if (answer === 'fail') throw Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+      return undefined;
+    };
+    if (route.batch === undefined) return { handle };
     return {
-      handle: async (event, delivery) => {
-        const { attempt, idempotencyKey: key } = delivery;
-        this.attempts.push({ event: event.id, attempt, route: delivery.route, hash: route.hash, key });
-        const answer = await this.answer(event.id, route.hash);
-        if (answer === 'fail') throw Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+      handle: () => assert.fail('a route with batches hands out batches'),
+      handleBatch: async (events, { deliveries }) => {
+        this.batches.push(events.map(({ id }) => id));
+        await Promise.all(events.map((event, at) => handle(event, deliveries[at] as Delivery)));
+        return events.map(() => 'delivered' as const);
       },
     };
   }
