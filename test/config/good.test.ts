@@ -28,6 +28,24 @@ for (const name of readdirSync(folder).filter((file) => file.endsWith('.yaml')))
   });
 }
 
+test('no field of the language is missing in everything.yaml', () => {
+  const schema: unknown = JSON.parse(
+    readFileSync(join(import.meta.dirname, '../../schemas/pipeline.schema.json'), 'utf8'),
+  );
+  const text = readFileSync(join(folder, 'everything.yaml'), 'utf8');
+  const fieldsOf = (node: unknown): string[] => {
+    if (typeof node !== 'object' || node === null) return [];
+    const own = 'properties' in node && !Array.isArray(node) ? Object.keys(node.properties as object) : [];
+    return [...own, ...Object.values(node).flatMap(fieldsOf)];
+  };
+  const fields = fieldsOf(schema);
+  assert.ok(fields.includes('previousId'));
+  assert.deepEqual(
+    fields.filter((field) => !new RegExp(`\\b${field}:`).test(text)),
+    [],
+  );
+});
+
 const copy = mkdtempSync(join(tmpdir(), 'eventflow-config-'));
 cpSync(folder, copy, { recursive: true });
 after(() => rmSync(copy, { recursive: true }));
