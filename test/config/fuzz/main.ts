@@ -2,6 +2,9 @@
  * `npm run fuzz -- [--files 50000] [--seed 1]`: mutated pipeline files, one after the other. Each must become a generation or
  * diagnostics with places inside of the file, in bounded time. Exits 1 at the first that does not, with its seed and text.
  *
+ * `npm run fuzz -- --engine [--files 50000] [--seed 1]`: the same files in a running engine, as a plan of what a reload would do,
+ * while it delivers 250 events a second: each of them must come once.
+ *
  * `npm run fuzz -- --worst`: how long the known hostile texts keep the thread that reads them busy, where they are short
  * enough to be read in the engine's own.
  */
@@ -12,6 +15,8 @@ import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { parseText } from '../../../engine/config/parse.ts';
 import { longestInline } from '../../../engine/config/parser.ts';
+import { remotePlan } from '../../../engine/operations/index.ts';
+import { besideDeliveries } from '../../support/deliveries.ts';
 import { hostileTexts } from '../hostile.ts';
 import { fileOf, fuzzOne, prepare, type Verdict } from './fuzz.ts';
 
@@ -88,15 +93,33 @@ function tellWorst(): void {
   }
 }
 
+/** A plan reads, checks and compares as a reload does, and starts nothing of what a mutated file asks for. */
+async function inEngine(first: number, files: number): Promise<void> {
+  const counts = { fine: 0, refused: 0 };
+  const { published, stoodMs } = await besideDeliveries(async (engine) => {
+    for (let seed = first; seed < first + files; seed++) {
+      const posted = { path: 'pipelines/mutated.yaml', text: fileOf(seed).toString('utf8'), pipeline: true };
+      const { ok } = await remotePlan(engine.addresses.admin ?? '', [posted]);
+      counts[ok ? 'fine' : 'refused']++;
+      if ((seed - first + 1) % 5_000 === 0) console.log(`${seed - first + 1} files`);
+    }
+  });
+  console.log(
+    `${files} files from seed ${first}: ${counts.fine} plans, ${counts.refused} refused; ${published} events beside them, each delivered once; the event loop stood for ${stoodMs} ms at most`,
+  );
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       files: { type: 'string', default: '50000' },
       seed: { type: 'string', default: '1' },
+      engine: { type: 'boolean', default: false },
       worst: { type: 'boolean', default: false },
     },
   });
   if (values.worst) return tellWorst();
+  if (values.engine) return inEngine(Number(values.seed), Number(values.files));
   const folder = mkdtempSync(join(tmpdir(), 'eventflow-fuzz-'));
   prepare(folder);
   await watch({ first: Number(values.seed), files: Number(values.files), folder });
