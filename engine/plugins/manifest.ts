@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import type { Diagnostic } from '../config/diagnostic.ts';
 import { diagnoseFile } from '../config/source.ts';
-import { createValidator, type JsonSchema } from '../config/validator.ts';
+import { type JsonSchema, validatorFor } from '../config/validator.ts';
 import type { ErrorCode } from '../errors.ts';
 import { apiVersion } from '../plugin.ts';
 
@@ -163,7 +163,7 @@ function readSchema(path: string, handler: string): JsonSchema {
     throw new Unusable('EF3005', `expected the schema of handler ${handler} to have "type": "object"`);
   }
   try {
-    createValidator(schema);
+    validatorFor(schema);
   } catch (error) {
     throw new Unusable('EF3005', `the schema of handler ${handler} is no JSON Schema: ${(error as Error).message}`);
   }
