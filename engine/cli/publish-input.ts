@@ -1,8 +1,10 @@
 /** What `eventflow publish` is to publish: from arguments, a file, or stdin. */
+import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { text as readText } from 'node:stream/consumers';
+import { idMaker } from '../core/event-id.ts';
 import type { OutgoingEvent } from '../publisher.ts';
 import { exit, Failure, UsageError } from './exit.ts';
 import type { PublishFlags } from './publish.ts';
@@ -71,8 +73,20 @@ function expectFileFlags(flags: PublishFlags): void {
   }
 }
 
+/** Events without an id get one here, so that the same event is sent when it has to be sent again. */
+async function* withIds(events: AsyncIterable<Numbered>): AsyncGenerator<Numbered> {
+  const newId = idMaker(Date.now, randomUUID);
+  for await (const { where, event } of events) {
+    const isObject = typeof event === 'object' && event !== null && !Array.isArray(event);
+    yield { where, event: isObject && event.id === undefined ? { ...event, id: newId() } : event };
+  }
+}
+
 /** Throws a `UsageError` at once when the flags do not go together. */
-export function readEvents(type: string | undefined, flags: PublishFlags): AsyncIterable<Numbered> {
+export const readEvents = (type: string | undefined, flags: PublishFlags): AsyncIterable<Numbered> =>
+  withIds(eventsOf(type, flags));
+
+function eventsOf(type: string | undefined, flags: PublishFlags): AsyncIterable<Numbered> {
   if (type !== undefined) {
     if (flags.file !== undefined) throw new UsageError('expected a TYPE or --file, got both');
     if (flags.id !== undefined && (flags.count ?? 1) > 1) {

@@ -37,9 +37,10 @@ interface Tally {
 /** Faults that the next event would meet as well. */
 const isHopeless = (fault: IngestFault): boolean => /^EF403/.test(fault.code);
 
-function report(receipt: PublishReceipt, tally: Tally, json: boolean | undefined): void {
+/** `again`: it may be known because it was stored when it was sent first, with others. */
+function report(receipt: PublishReceipt, again: boolean, tally: Tally, json: boolean | undefined): void {
   tally.published += 1;
-  if (receipt.duplicate) tally.duplicates += 1;
+  if (receipt.duplicate && !again) tally.duplicates += 1;
   for (const warning of receipt.warnings) tell(`${paintError('yellow', 'warning:')} event ${receipt.id}: ${warning}`);
   print(json ? JSON.stringify(receipt) : receipt.id);
 }
@@ -55,16 +56,17 @@ class Sender {
     this.#json = json;
   }
 
-  async send(events: readonly Numbered[]): Promise<void> {
+  async send(events: readonly Numbered[], again = false): Promise<void> {
     const { IngestFault } = await import('../core/ingest-fault.ts');
     try {
       const receipts = await this.#publisher.publish(events.map(({ event }) => event));
-      for (const receipt of receipts) report(receipt, this.tally, this.#json);
+      for (const receipt of receipts) report(receipt, again, this.tally, this.#json);
     } catch (error) {
       if (!(error instanceof IngestFault) || isHopeless(error)) throw error;
       const [only] = events;
       if (events.length === 1 && only !== undefined) return this.#refuse(only, error);
-      for (const event of events) await this.send([event]);
+      // An event that is in conflict with a stored one does not keep the others from being stored.
+      for (const event of events) await this.send([event], error.code === 'EF4009');
     }
     progress(`${plural(this.tally.published, 'event')} published`);
   }

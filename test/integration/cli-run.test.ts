@@ -136,6 +136,13 @@ test('publish takes lines from stdin and a document from a file, and names what 
   assert.match(lines.stderr, /published 3 events \(1 of them known before\)/);
   assert.match(lines.stderr, /1 event refused/);
 
+  const clash = '{"type":"order.paid"}\n{"type":"order.paid"}\n{"type":"order.paid","id":"a","data":{"total":2}}\n';
+  const beside = await world.ef(['publish'], { input: clash });
+  assert.match(beside.stderr, /error: stdin:3: EF4009 /);
+  assert.match(beside.stderr, /published 2 events to/);
+  const [balance] = JSON.parse((await world.ef(['verify', '--json'])).stdout).groups;
+  assert.equal(balance.accepted, 4, 'a and b, and the two beside the one that was refused');
+
   const file = join(world.folder, 'events.json');
   await writeFile(
     file,
