@@ -174,7 +174,7 @@ export class LogLines {
       const message =
         generation === 0
           ? 'the first load was rejected: nothing runs'
-          : `reload rejected, generation ${generation} goes on${pinned === undefined ? '' : `, ${pinned}`}`;
+          : `${why === 'rollback' ? 'rollback' : 'reload'} rejected, generation ${generation} goes on${pinned === undefined ? '' : `, ${pinned}`}`;
       if (this.#repeats.changed('reload', problems.join('\n')) !== undefined) this.#log.error({ problems }, message);
       return;
     }

@@ -90,7 +90,10 @@ export class Recorder {
     this.published = this.#planPublished(generation);
     this.routes = planRoutes(generation, this.routes, this.budget);
     this.#resolved = new Map();
+    const isFirst = this.config === undefined;
     this.config = { hash: generation.hash, generation: number };
+    // Of later ones their reload tells: a rollback may put one in force while the files are refused.
+    if (!isFirst) return;
     this.lastReloadOk = true;
     this.lastGoodReloadAt = loadedAt;
   }
@@ -150,7 +153,7 @@ export class Recorder {
         return this.#held(this.series(signal.route), signal.full);
       case 'reloaded':
         this.rolledBack = signal.pinned !== undefined;
-        return this.#reloaded(signal.result);
+        return this.#reloaded(signal);
       case 'detached':
         this.detached = signal;
         return;
@@ -229,8 +232,10 @@ export class Recorder {
     series.heldSince = held ? (series.heldSince ?? this.#now()) : undefined;
   }
 
-  #reloaded(result: (typeof reloadResults)[number]): void {
+  /** A rollback is counted, and says nothing about the files. */
+  #reloaded({ result, why }: Extract<Signal, { kind: 'reloaded' }>): void {
     addTo(this.reloads, reloadResults.indexOf(result));
+    if (why === 'rollback') return;
     this.lastReloadOk = result !== 'rejected';
     if (this.lastReloadOk) this.lastGoodReloadAt = this.#now();
   }

@@ -199,6 +199,7 @@ export interface ConfigStatus {
   readonly generation: number;
   readonly hash: string;
   readonly pinned: string | undefined;
+  /** The last load of the files; a rollback is none. */
   readonly last: {
     readonly result: ReloadReport['result'];
     readonly why: ReloadReason;

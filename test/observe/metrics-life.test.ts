@@ -51,6 +51,27 @@ test('a refused reload shows, and leaves the generation as it was', async () => 
   assert.equal(sampleOf(after, 'eventflow_config_last_reload_success_timestamp_seconds'), at / 1_000 + 5);
 });
 
+test('a rollback is counted and says nothing about the files, whether it worked or not', async () => {
+  let now = at;
+  const metrics = start({ now: () => now });
+  metrics.setGeneration(generation([receipt]), 1, at);
+  now += 5_000;
+  const changes = { started: [], changed: [], renamed: [], stopped: [] };
+  const reloaded = { kind: 'reloaded', generation: 2, hash: 'c0ffee', problems: [], changes } as const;
+  metrics.observer({ ...reloaded, result: 'rejected', why: 'rollback' });
+  const refused = await metrics.render();
+  assert.equal(sampleOf(refused, 'eventflow_config_last_reload_successful'), 1);
+  assert.equal(sampleOf(refused, 'eventflow_config_reloads_total', { result: 'rejected' }), 1);
+  metrics.observer({ ...reloaded, result: 'rejected', why: 'files' });
+  metrics.setGeneration(generation([receipt]), 2, now);
+  metrics.observer({ ...reloaded, result: 'changed', why: 'rollback', pinned: 'rolled back' });
+  const back = await metrics.render();
+  assert.equal(sampleOf(back, 'eventflow_config_last_reload_successful'), 0);
+  assert.equal(sampleOf(back, 'eventflow_config_last_reload_success_timestamp_seconds'), at / 1_000);
+  assert.equal(sampleOf(back, 'eventflow_config_reloads_total', { result: 'changed' }), 1);
+  assert.equal(sampleOf(back, 'eventflow_config_rolled_back'), 1);
+});
+
 test('how long each swap of a reload held the event loop is told, from 0 on', async () => {
   const metrics = start();
   metrics.setGeneration(generation([receipt]), 1, at);
