@@ -207,7 +207,7 @@ class RunningEngine implements Engine {
     this.#door?.close();
     await this.#ingest?.close(Math.min(graceMs, 5_000));
     await this.#publisher?.close();
-    await this.#table?.stop(graceMs);
+    await Promise.all([this.#table?.stop(graceMs), this.#reloader?.close(Math.max(graceMs, 500))]);
     await this.#lastGood.settled();
     await this.#admin?.close(500);
     this.#metrics.close();

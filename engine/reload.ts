@@ -9,6 +9,7 @@
  *
  * Everything before step 4 can fail and changes nothing. Nothing from step 4 on can fail.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadResult } from './config/index.ts';
 import { formatDiagnostic } from './config/index.ts';
 import { diffGenerations, type GenerationDiff } from './core/diff.ts';
@@ -21,7 +22,7 @@ import type { RouteTable } from './worker/route-table.ts';
 
 export interface ReloaderDeps {
   readonly load: () => Promise<LoadResult>;
-  readonly table: RouteTable;
+  readonly table: Pick<RouteTable, 'prepare'>;
   readonly observer: Observer;
   readonly drainMs: number;
   /** Whether a set of pipelines without any route may replace one that has some. */
@@ -43,6 +44,7 @@ export const printDiagnostics = (failed: Extract<LoadResult, { ok: false }>): st
 const groups = (routes: readonly Route[]): string[] => routes.map((route) => route.group);
 
 const nothing = { started: [], changed: [], renamed: [], stopped: [] } as const;
+const stopping = 'expected an engine that goes on, the engine is stopping: its files count when it starts again';
 const emptyGeneration: Generation = { hash: '', pipelines: [], routes: new Map(), eventTypes: new Map() };
 
 const changesOf = (diff: GenerationDiff): ReloadReport['changes'] => ({
@@ -59,6 +61,7 @@ export class Reloader {
   #chain: Promise<unknown> = Promise.resolve();
   #kept = new Generations();
   #retry: NodeJS.Timeout | undefined;
+  #closed = false;
   /** Why something else runs than the files say. */
   #pinned: string | undefined;
   #last: ConfigStatus['last'] = { result: 'unchanged', why: 'start', at: 0, problems: [] };
@@ -106,14 +109,24 @@ export class Reloader {
     });
   }
 
+  /**
+   * Refuses whatever comes from now on, what waits for its turn, and what would be tried again. Resolves when what is under
+   * way has ended, at the latest after `graceMs`.
+   */
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true;
+    this.#dropRetry();
+    await Promise.race([this.#chain, sleep(graceMs, undefined, { ref: false })]);
+  }
+
   #next(work: () => Promise<ReloadReport>): Promise<ReloadReport> {
-    const done = this.#chain.then(work);
+    const done = this.#chain.then(() => (this.#closed ? this.#shown('rejected', nothing, [stopping]) : work()));
     this.#chain = done;
     return done;
   }
 
   async #reload(why: ReloadReason): Promise<ReloadReport> {
-    clearTimeout(this.#retry);
+    this.#dropRetry();
     const loaded = await this.#load();
     if (!loaded.ok) return this.#report('rejected', why, nothing, loaded.problems);
     const report = await this.#take(loaded.generation, why, undefined);
@@ -130,12 +143,14 @@ export class Reloader {
     const kept = this.#kept.list().map((one) => one.number);
     const expected = number === undefined ? 'a generation before this one' : `a generation that is kept`;
     const got = `${number === undefined ? 'none' : number}; kept are ${kept.join(', ')}`;
-    return { ...this.#shown('rejected', nothing, [`expected ${expected}, got ${got}`]) };
+    return this.#shown('rejected', nothing, [`expected ${expected}, got ${got}`]);
   }
 
   /** Puts a generation in force. What fails changes nothing. */
   async #take(generation: Generation, why: ReloadReason, pinned: string | undefined): Promise<ReloadReport> {
+    if (this.#closed) return this.#shown('rejected', nothing, [stopping]);
     if (this.#number > 0 && generation.hash === this.#current.hash) {
+      this.#dropRetry();
       this.#pinned = pinned;
       return this.#report('unchanged', why, nothing, []);
     }
@@ -152,9 +167,13 @@ export class Reloader {
       );
       this.#swap(generation, commit);
     } catch (error) {
+      const problems = [(error as Error).message];
+      // That an engine which stops makes no new routes is no finding about its files.
+      if (this.#closed) return this.#shown('rejected', nothing, problems);
       if (pinned === undefined) this.#tryLater(error, why);
-      return this.#report('rejected', why, nothing, [(error as Error).message]);
+      return this.#report('rejected', why, nothing, problems);
     }
+    this.#dropRetry();
     this.#pinned = pinned;
     this.#kept.add(this.#number, generation, Date.now(), why, changesOf(diff), fieldsOf(diff));
     return this.#report('changed', why, changesOf(diff), [], fieldsOf(diff));
@@ -165,8 +184,18 @@ export class Reloader {
     const { retryMs } = this.#deps;
     const ofStore = error instanceof EventFlowError && error.code.startsWith('EF5');
     if (retryMs === undefined || !ofStore || this.#number === 0) return;
+    this.#dropRetry();
+    const retry = setTimeout(() => {
+      // Its time has come and its turn has not: a rollback before it may drop it still.
+      void this.#next(async () => (this.#retry === retry ? this.#reload(why) : this.#shown('unchanged', nothing, [])));
+    }, retryMs).unref();
+    this.#retry = retry;
+  }
+
+  /** Whatever was put in force since, somebody asked for it. */
+  #dropRetry(): void {
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => void this.reload(why), retryMs).unref();
+    this.#retry = undefined;
   }
 
   async #load(): Promise<(LoadResult & { ok: true }) | { ok: false; problems: string[] }> {
@@ -216,7 +245,8 @@ export class Reloader {
     fields: readonly RouteFields[] = [],
   ): ReloadReport {
     const report = this.#shown(result, changes, problems, fields);
-    this.#last = { result, why, at: Date.now(), problems };
+    // A rollback says nothing about the files: what was told of them last still holds.
+    if (why !== 'rollback') this.#last = { result, why, at: Date.now(), problems };
     const { fields: _, ...told } = report;
     this.#deps.observer({ kind: 'reloaded', ...told, why } satisfies Signal);
     return report;

@@ -4,10 +4,12 @@ import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { loadSettings } from '../../engine/config/index.ts';
 import { ConfigError } from '../../engine/config-error.ts';
 import { createEngine, type Engine, type EngineOptions } from '../../engine/engine.ts';
 import { EventFlowError } from '../../engine/errors.ts';
+import type { Health } from '../../engine/http/deps.ts';
 import { remoteGenerations, remoteOperations, remoteReload, remoteRollback } from '../../engine/operations/index.ts';
 import { sampleOf } from '../observe/world.ts';
 import { eventflow as runCli } from '../support/cli.ts';
@@ -154,6 +156,56 @@ test('a reload that only the store refused is tried again', async (t) => {
   assert.equal(timeoutOf(engine), 1_000);
   bus.openGroup = openGroup;
   await eventually('the second try', () => timeoutOf(engine) === 2_000, 30_000);
+});
+
+test('a rollback says nothing about the files: refused, they are in force; done, they are still refused', async (t) => {
+  const { write, start, lines } = await place(t);
+  await write('pipelines/orders.yaml', pipeline('1s'));
+  const engine = await start();
+  const admin = adminOf(engine);
+  const config = async () =>
+    ((await (await fetch(`${admin}/readyz?verbose`)).json()) as Health).checks.find(({ name }) => name === 'config');
+  const isGood = (): Promise<number> => metric(engine, 'eventflow_config_last_reload_successful');
+  await write('pipelines/orders.yaml', pipeline('2s'));
+  await engine.reload();
+  const { bus } = engine;
+  const openGroup = bus.openGroup.bind(bus);
+  bus.openGroup = () => Promise.reject(new Error('no room for a group'));
+  assert.equal((await engine.rollback()).result, 'rejected');
+  bus.openGroup = openGroup;
+  assert.deepEqual(await config(), { name: 'config', ok: true, detail: 'generation 2' });
+  assert.equal(await isGood(), 1);
+  assert.ok(lines.some((line) => line.includes('rollback rejected, generation 2 goes on') && line.includes('no room')));
+  assert.doesNotMatch((await runCli(['generations', '--admin', admin])).stderr, /refused/);
+  await write('pipelines/orders.yaml', pipeline('often'));
+  assert.equal((await engine.reload()).result, 'rejected');
+  assert.equal((await engine.rollback()).result, 'changed');
+  assert.equal(await isGood(), 0);
+  assert.match((await config())?.detail ?? '', /^the files are refused:[\s\S]*often[\s\S]*rolled back to generation 1/);
+});
+
+test('an engine ends after the reload that is under way, and reloads no more', async (t) => {
+  const { write, start, lines } = await place(t);
+  await write('pipelines/orders.yaml', pipeline('1s'));
+  const engine = await start();
+  const { bus } = engine;
+  const opening = Promise.withResolvers<void>();
+  const openGroup = bus.openGroup.bind(bus);
+  bus.openGroup = async (spec) => {
+    opening.resolve();
+    await sleep(1_500);
+    return openGroup(spec);
+  };
+  await write('pipelines/orders.yaml', pipeline('2s'));
+  const ended: string[] = [];
+  const reload = engine.reload().finally(() => ended.push('reload'));
+  await opening.promise;
+  await engine.stop(60_000);
+  ended.push('stop');
+  await reload;
+  assert.deepEqual(ended, ['reload', 'stop']);
+  assert.match((await engine.reload()).problems.join(), /the engine is stopping/);
+  assert.ok(!lines.some((line) => line.includes('rejected')), lines.join(''));
 });
 
 test('ten generations are kept, and no more', async (t) => {
