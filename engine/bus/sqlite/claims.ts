@@ -3,8 +3,7 @@
 import type { ClaimResult, Claims as EngineClaims, EngineInfo, GroupInfo } from '../../core/claims.ts';
 import { type Claim, type Holding, holdingOf, planClaims } from '../../core/claims.ts';
 import type { PurgeNote, PurgeRecord } from '../../core/purge.ts';
-import { EventFlowError } from '../../errors.ts';
-import { purgeRecordOf } from '../purged.ts';
+import { assertUnused, purgeRecordOf } from '../purged.ts';
 import type { Commits, Transaction } from './commits.ts';
 import type { Database } from './database.ts';
 import type { GroupState, State } from './state.ts';
@@ -74,15 +73,13 @@ export class Claims {
   }
 
   /** Undefined: no such group. Rejects with EF6030 while the engine has it. */
-  async purge(name: string, note: PurgeNote): Promise<PurgeRecord | undefined> {
-    const group = this.group(name);
-    if (group === undefined) return undefined;
-    const users = this.usersOf(group).engines;
-    if (users.length > 0) {
-      const message = `expected a group that no engine has a route for, got ${name}, which ${users.join(', ')} has`;
-      throw new EventFlowError('EF6030', message);
-    }
-    return await this.#commits.run('durable', (transaction) => this.#remove(group, note, transaction));
+  purge(name: string, note: PurgeNote): Promise<PurgeRecord | undefined> {
+    return this.#commits.run('durable', (transaction) => {
+      const group = this.group(name);
+      if (group === undefined) return undefined;
+      assertUnused(name, this.usersOf(group).engines);
+      return this.#remove(group, note, transaction);
+    });
   }
 
   /** The newest first. */

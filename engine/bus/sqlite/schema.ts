@@ -70,6 +70,23 @@ const versions: readonly string[] = [
    CREATE UNIQUE INDEX grp_storage ON grp (storage);`,
   `-- Groups that a person threw away: who, why and what, in JSON.
    CREATE TABLE purge (id INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;`,
+  `-- The number of a group that was thrown away is never given again, and what it left behind goes.
+   CREATE TABLE grp_next (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, patterns TEXT NOT NULL,
+     activated INTEGER NOT NULL, retention INTEGER NOT NULL, left_streams INTEGER NOT NULL DEFAULT 0,
+     delivered INTEGER NOT NULL DEFAULT 0, skipped INTEGER NOT NULL DEFAULT 0, unmatched INTEGER NOT NULL DEFAULT 0,
+     dead INTEGER NOT NULL DEFAULT 0, redriven INTEGER NOT NULL DEFAULT 0, discarded INTEGER NOT NULL DEFAULT 0,
+     dropped INTEGER NOT NULL DEFAULT 0, retries INTEGER NOT NULL DEFAULT 0, storage TEXT NOT NULL,
+     former TEXT NOT NULL DEFAULT '[]', removed INTEGER) STRICT;
+   INSERT INTO grp_next SELECT id, name, patterns, activated, retention, left_streams, delivered, skipped, unmatched,
+     dead, redriven, discarded, dropped, retries, storage, former, removed FROM grp;
+   DROP TABLE grp;
+   ALTER TABLE grp_next RENAME TO grp;
+   CREATE UNIQUE INDEX grp_storage ON grp (storage);
+   DELETE FROM later WHERE grp NOT IN (SELECT id FROM grp);
+   DELETE FROM dead WHERE grp NOT IN (SELECT id FROM grp);
+   DELETE FROM pending WHERE grp NOT IN (SELECT id FROM grp);
+   DELETE FROM cursor WHERE grp NOT IN (SELECT id FROM grp);
+   DELETE FROM journal WHERE grp NOT IN (SELECT id FROM grp);`,
 ];
 
 /** Makes the tables that the file does not have yet. Throws `EF5021` for a file of a newer version. */

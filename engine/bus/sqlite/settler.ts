@@ -56,6 +56,7 @@ export class Settler {
 
   settle(items: readonly SettleItem[], line: string | undefined): Promise<readonly SettleResult[]> {
     return this.#commits.run('durable', (transaction) => {
+      if (!this.#state.has(this.#group)) return items.map(() => 'fenced');
       const batch = this.#begin(transaction);
       const results = items.map((item) => this.#settleOne(item, batch));
       this.#removePending(batch.ended);

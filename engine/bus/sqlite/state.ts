@@ -168,15 +168,29 @@ export class State {
     });
   }
 
-  /** From memory; its rows are the caller's business. */
+  /**
+   * From memory; its rows are the caller's business. Doors that are still open find nothing to read and nothing that is
+   * theirs.
+   */
   remove(group: GroupState, transaction: Transaction): void {
+    const { due } = group;
     const cursors = [...group.cursors.values()];
+    const pending = [...group.pending];
     for (const cursor of cursors) this.#leave(cursor);
+    group.pending.clear();
+    group.due = false;
     this.groups.delete(group.name);
     transaction.onUndo(() => {
       this.groups.set(group.name, group);
+      group.due = due;
+      for (const [id, lease] of pending) group.pending.set(id, lease);
       for (const cursor of cursors) this.#join(cursor);
     });
+  }
+
+  /** False once the group was removed: a door to it may still be open. */
+  has(group: GroupState): boolean {
+    return this.groups.get(group.name) === group;
   }
 
   /** Gives the group's totals to be changed; they are stored with the transaction. */

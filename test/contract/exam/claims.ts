@@ -1,6 +1,6 @@
 /** Who has which routes: names that change, routes that go, and what is left behind. */
 import assert from 'node:assert/strict';
-import type { Bus, Group, GroupSpec, JournalLine } from '../../../engine/bus/bus.ts';
+import type { Bus, Group, GroupSpec, JournalLine, SettleItem } from '../../../engine/bus/bus.ts';
 import {
   ack,
   dead,
@@ -253,5 +253,39 @@ export function claimScenarios(scenario: Scenario): void {
       ['again', 'nobody wants it'],
       'each life of a group has its note',
     );
+  });
+
+  scenario('what was in hand when its group was purged goes to no other group', async (room) => {
+    await claim(room, 'p.a');
+    const old = await room.group('p.a', ['a']);
+    await room.publishMany('a', 3);
+    const [first, second, third] = await read(old, 3);
+    assert.ok(first && second && third);
+    await claim(room);
+    assert.equal((await room.bus.purge('p.a', { by: 'ada', reason: 'gone' }))?.pending, 3);
+    // A bus may also say that there is no such group.
+    const settle = (item: SettleItem) => old.settle([item], '["told"]').catch(() => ['fenced'] as const);
+    assert.deepEqual(await settle(retry(first, 0)), ['fenced']);
+    const other = await room.group('p.b', ['a']);
+    assert.deepEqual(await settle(retry(second, 0)), ['fenced']);
+    assert.deepEqual(await settle(dead(third)), ['fenced']);
+    await old.close();
+    assert.equal(await other.promote(10), 0);
+    assert.deepEqual(await readSoon(other), []);
+    const stats = await room.stats('p.b');
+    assert.deepEqual([stats.totals.accepted, stats.retrying, stats.dead, residue(stats)], [0, 0, 0, 0]);
+    assert.deepEqual(await journalOf(room.bus), []);
+    assert.deepEqual(await groupNames(room.bus), ['p.b']);
+  });
+
+  scenario('of two purges at once one is noted', async (room) => {
+    await (await lived(room, 'p.a')).close();
+    const purges = ['ann', 'bob'].map((by) => room.bus.purge('p.a', { by, reason: 'both want it' }));
+    const told = (await Promise.all(purges)).filter((record) => record !== undefined);
+    const [noted, ...more] = await room.bus.purges();
+    assert.deepEqual([noted?.accepted, more], [5, []]);
+    assert.ok(told.length > 0);
+    for (const record of told) assert.deepEqual(record, noted);
+    assert.deepEqual(await room.bus.groups(), []);
   });
 }
