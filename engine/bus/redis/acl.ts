@@ -8,7 +8,7 @@ import type { Target } from './target.ts';
 const data = [
   ...['eval', 'evalsha'],
   ...['exists', 'pexpire', 'unlink'],
-  ...['hdel', 'hget', 'hgetall', 'hincrby', 'hincrbyfloat', 'hmget', 'hset', 'hsetnx'],
+  ...['hdel', 'hget', 'hgetall', 'hincrby', 'hincrbyfloat', 'hmget', 'hset'],
   ...['sadd', 'smembers'],
   ...['xack', 'xadd', 'xautoclaim', 'xclaim', 'xdel', 'xlen', 'xpending', 'xrange', 'xreadgroup', 'xrevrange', 'xtrim'],
   ...['xgroup|create', 'xgroup|delconsumer', 'xgroup|destroy', 'xinfo|consumers', 'xinfo|groups', 'xinfo|stream'],

@@ -173,7 +173,7 @@ class RedisBus implements Bus {
   }
 
   purges(): Promise<readonly PurgeRecord[]> {
-    return readPurges(this.#commands, this.#keys);
+    return readPurges(this.#commands, this.#keys, this.#registry);
   }
 
   #membership(spec: GroupSpec, storage: string): Membership {

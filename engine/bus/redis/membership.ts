@@ -53,8 +53,18 @@ export class Membership {
     const wanted = [...new Set([...joined, ...this.#named(), ...this.#matching()])].sort();
     await this.#join(wanted, (stream) => (since(stream) ? 'beginning' : startFrom));
     // Last, so that a group that was only half made counts as never seen.
-    this.#record = await registry.update(this.#storage, (known) => this.#recordFrom(known));
+    this.#record = await this.#writeDown(wanted, (known) => this.#recordFrom(known));
     this.#streams = wanted;
+  }
+
+  /** A purge that ends while we join takes the list of streams with it, so it is written once more after the record. */
+  async #writeDown(
+    streams: readonly string[],
+    change: (known: GroupRecord | undefined) => GroupRecord | undefined,
+  ): Promise<GroupRecord> {
+    const record = await this.#deps.registry.update(this.#storage, change);
+    await this.#deps.registry.join(this.#storage, streams);
+    return record;
   }
 
   /** Takes up a group as it was left, and writes nothing down. */
@@ -63,10 +73,10 @@ export class Membership {
     this.#streams = await this.#deps.registry.joined(this.#storage);
   }
 
-  /** It has a route (again). The names are the business of those who claim them. */
+  /** It has a route (again), and a purge of it ends here. The names are the business of those who claim them. */
   #recordFrom(known: GroupRecord | undefined): GroupRecord {
     const { group, patterns, deadLetter } = this.#spec;
-    const { removedAt: _, ...kept } = known ?? { activatedAt: this.#deps.now() };
+    const { removedAt: _, purging: __, ...kept } = known ?? { activatedAt: this.#deps.now() };
     const named = known === undefined && group !== this.#storage ? { name: group } : {};
     return { ...kept, ...named, patterns, deadLetter };
   }
@@ -87,9 +97,16 @@ export class Membership {
   async restore(): Promise<readonly string[]> {
     const lost = await this.#join(this.#streams, () => 'beginning');
     const record = this.#record;
-    // What stands there may know more than we do: another name.
-    if (record !== undefined) await this.#deps.registry.update(this.#storage, (known) => (known ? undefined : record));
+    if (record !== undefined) await this.#writeDown(this.#streams, (known) => this.#recordAgain(known, record));
     return lost;
+  }
+
+  /** Undefined: what stands there is fine; it may know more than we do, such as another name. A purge of it ends here. */
+  #recordAgain(known: GroupRecord | undefined, ours: GroupRecord): GroupRecord | undefined {
+    // Its life of before may be in the book of purged groups, which goes by when a life began.
+    if (known === undefined) return { ...ours, activatedAt: this.#deps.now() };
+    const { purging, ...rest } = known;
+    return purging === undefined ? undefined : rest;
   }
 
   /** Streams that exist because somebody wants them: those of types without a wildcard, and declared ones. */

@@ -3,6 +3,7 @@
  * before its first event is, so that a group with a wildcard misses none.
  */
 import type { Holding } from '../../core/claims.ts';
+import type { PurgeRecord } from '../../core/purge.ts';
 import type { GroupInfo, GroupSpec } from '../bus.ts';
 import type { Connection } from './connection.ts';
 import type { FaultLog } from './faults.ts';
@@ -24,6 +25,8 @@ export interface GroupRecord {
   readonly former?: readonly string[];
   /** ms since the epoch. */
   readonly removedAt?: number;
+  /** It is being purged, or a purge of it was cut short: what there was when that began. */
+  readonly purging?: PurgeRecord;
 }
 
 /** By the names of their storages. */
@@ -127,9 +130,12 @@ export class Registry {
     }
   }
 
-  async remove(name: string, record: GroupRecord): Promise<void> {
+  /** Removes it where `record` still stands; resolves to whether it did. */
+  async remove(name: string, record: GroupRecord): Promise<boolean> {
+    if (!(await this.replace(name, record, undefined))) return false;
+    // Only now: it may be somebody's again otherwise.
     await this.#commands.call('UNLINK', [this.#keys.joined(name)]);
-    await this.replace(name, record, undefined);
+    return true;
   }
 
   /** The streams that a group has joined, sorted. */
