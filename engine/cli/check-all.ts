@@ -17,7 +17,7 @@ import { checkTests } from './check-tests.ts';
 import { exit, Failure } from './exit.ts';
 import type { SettingsFlags } from './options.ts';
 import { type Findings, findProblems } from './pipelines.ts';
-import { variables } from './settings.ts';
+import { settingsRequest } from './settings.ts';
 
 export interface Checked {
   readonly ok: boolean;
@@ -83,7 +83,7 @@ function join(all: readonly Checked[]): Checked {
 
 /** Each text by itself: documents show several pipelines of one name. */
 async function checkTexts(flags: SettingsFlags, texts: readonly PipelineText[]): Promise<Checked[]> {
-  const read = await loadSettings({ cwd: process.cwd(), env: variables(flags), file: flags.config });
+  const read = await loadSettings(settingsRequest(flags));
   if (!read.ok) return [checkedOf({ ...read, generation: undefined })];
   const { settings, pluginsPlace } = read;
   const { catalog, diagnostics } = readCatalog(settings.plugins, settings.folder, pluginsPlace);

@@ -4,11 +4,11 @@ import { findTestFiles } from '../pipeline-test/files.ts';
 import { checkTestFile } from '../pipeline-test/run.ts';
 import type { Checked } from './check-all.ts';
 import type { SettingsFlags } from './options.ts';
-import { variables } from './settings.ts';
+import { settingsRequest } from './settings.ts';
 
 /** `paths`: files of tests or of pipelines, folders and globs; none: the settings' pipelines. */
 export async function checkTests(flags: SettingsFlags, paths: readonly string[]): Promise<Checked[]> {
-  const read = await loadSettings({ cwd: process.cwd(), env: variables(flags), file: flags.config });
+  const read = await loadSettings(settingsRequest(flags));
   if (!read.ok) return [{ ...read, pipelines: 0, routes: 0 }];
   const { settings } = read;
   const { catalog } = readCatalog(settings.plugins, settings.folder);

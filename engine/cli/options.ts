@@ -1,6 +1,7 @@
 /** The flags that several commands share, and how variables and texts become their values. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { wordsOf } from '../config/words.ts';
 import { parseDuration } from '../core/duration.ts';
 
 /** A flag with a value, and the variable that stands in for it. */
@@ -11,13 +12,11 @@ export const valued = (flags: string, variable: string, description: string): Op
 export const switched = (flags: string, variable: string, description: string): Option =>
   new Option(flags, description).env(variable);
 
-/** Collects a flag that can be given several times; in its variable, commas part the values. */
+/** Collects a flag that can be given several times; commas outside of braces part the values. */
 export const repeatable = (flags: string, variable: string, description: string): Option =>
   new Option(flags, description)
     .env(variable)
-    .argParser<string[]>((text, before) =>
-      [...(before ?? []), ...text.split(',').map((part) => part.trim())].filter(Boolean),
-    );
+    .argParser<string[]>((text, before) => [...(before ?? []), ...wordsOf(text)]);
 
 const yes: ReadonlySet<string> = new Set(['1', 'true', 'yes', 'on']);
 const no: ReadonlySet<string> = new Set(['', '0', 'false', 'no', 'off']);

@@ -11,7 +11,7 @@ import type { Generation } from '../core/route.ts';
 import type { PluginCatalog } from '../plugins/manifest.ts';
 import { exit, Failure } from './exit.ts';
 import type { SettingsFlags } from './options.ts';
-import { formatAll, variables } from './settings.ts';
+import { formatAll, settingsRequest } from './settings.ts';
 
 /** What is allowed and installed; throws a `Failure` when something allowed cannot be used. */
 export async function openCatalog(settings: Settings): Promise<PluginCatalog> {
@@ -54,12 +54,7 @@ export interface Findings {
 
 /** Everything that settings, manifests and pipelines have to say. `paths` stand in for the settings' pipelines. */
 export async function findProblems(flags: SettingsFlags, paths: readonly string[]): Promise<Findings> {
-  const pipelines = paths.length > 0 ? { pipelines: paths } : {};
-  const read = await loadSettings({
-    cwd: process.cwd(),
-    env: variables({ ...flags, ...pipelines }),
-    file: flags.config,
-  });
+  const read = await loadSettings(settingsRequest(paths.length > 0 ? { ...flags, pipelines: paths } : flags));
   if (!read.ok) return { ...read, generation: undefined };
   const { settings, pluginsPlace, warnings } = read;
   const { catalog, diagnostics } = readCatalog(settings.plugins, settings.folder, pluginsPlace);

@@ -10,7 +10,7 @@ import type { Generation } from '../core/route.ts';
 import type { PlanSide } from '../operations/plan.ts';
 import { exit, Failure, UsageError } from './exit.ts';
 import type { SettingsFlags } from './options.ts';
-import { formatAll, variables } from './settings.ts';
+import { formatAll, settingsRequest } from './settings.ts';
 
 /** Where pipelines are taken from. */
 export interface Place {
@@ -112,7 +112,7 @@ export async function openSide(place: Place, asked: readonly string[], flags: Se
   const fail = (diagnostics: readonly Diagnostic[], sources: ReadonlyMap<string, string>): never => {
     throw new Failure(exit.failed, `${place.side.name} is wrong\n\n${formatAll(diagnostics, sources)}`);
   };
-  const read = await loadSettings({ cwd: root, env: variables(flags), file: settingsFile(root, flags) });
+  const read = await loadSettings({ ...settingsRequest(flags), cwd: root, file: settingsFile(root, flags) });
   if (!read.ok) return fail(read.diagnostics, read.sources);
   const { settings, pluginsPlace } = read;
   // Packages are those that are installed here: a revision in a folder of its own has none.

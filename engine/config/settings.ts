@@ -15,6 +15,7 @@ import type { SettingsFile } from './settings.generated.ts';
 import { createSource, diagnoseFile, type Source } from './source.ts';
 import { type Fields, type Leaf, nodeAt, type Tree } from './tree.ts';
 import { createDefaulter, createValidator, type JsonSchema } from './validator.ts';
+import { wordsOf } from './words.ts';
 
 export interface Settings {
   /** Absolute; undefined without a file. */
@@ -78,6 +79,8 @@ export interface SettingsRequest {
   readonly file?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** Files, folders and globs of pipelines, relative to `cwd` [what the variable or the file says]. */
+  readonly pipelines?: readonly string[] | undefined;
 }
 
 /** A setting and the variable that wins over it. */
@@ -136,13 +139,8 @@ function readVariable(text: string, { form, variable }: SettingsVariable): Tree 
   switch (form) {
     case 'text':
       return leaf(text, variable);
-    case 'words': {
-      const words = text.split(',').map((word) => word.trim());
-      return treeOf(
-        words.filter((word) => word !== ''),
-        variable,
-      );
-    }
+    case 'words':
+      return treeOf(wordsOf(text), variable);
     case 'json':
       try {
         return treeOf(JSON.parse(text), variable);
@@ -223,7 +221,9 @@ export async function loadSettings(request: SettingsRequest): Promise<SettingsRe
   }
   const full = createDefaulter(schema)(checked.value) as SettingsFile;
   const pipelinesAreFromFile = !set.some(({ variable }) => variable === 'EVENTFLOW_PIPELINES');
-  const settings = settle(full, path, request.cwd, pipelinesAreFromFile);
+  const settled = settle(full, path, request.cwd, pipelinesAreFromFile);
+  const asked = request.pipelines?.map((pattern) => resolve(request.cwd, pattern));
+  const settings = asked === undefined ? settled : { ...settled, pipelines: asked };
   const pluginsPlace = path === undefined ? undefined : placeOfPlugins(source, tree);
   return { ok: true, settings, warnings: diagnostics, pluginsPlace, ...loaded() };
 }

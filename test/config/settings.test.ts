@@ -103,7 +103,7 @@ test('every variable arrives at its setting', async () => {
     EVENTFLOW_BUS: 'redis://u:p@127.0.0.1/1',
     EVENTFLOW_PREFIX: 'staging',
     EVENTFLOW_STREAMS: '[{"name":"orders","types":["order.*"]}]',
-    EVENTFLOW_PIPELINES: 'a, b/*.yaml',
+    EVENTFLOW_PIPELINES: 'a, b/{c,{d,e}}.yaml',
     EVENTFLOW_PLUGINS: '@acme/eventflow-plugin-crm,./mine',
     EVENTFLOW_HTTP_LISTEN: '0.0.0.0:0',
     EVENTFLOW_HTTP_ADMIN_LISTEN: '127.0.0.1:65535',
@@ -129,7 +129,7 @@ test('every variable arrives at its setting', async () => {
     bus: 'redis://u:p@127.0.0.1/1',
     prefix: 'staging',
     streams: [{ name: 'orders', types: ['order.*'] }],
-    pipelines: [join(folder, 'a'), join(folder, 'b/*.yaml')],
+    pipelines: [join(folder, 'a'), join(folder, 'b/{c,{d,e}}.yaml')],
     plugins: ['@acme/eventflow-plugin-crm', './mine'],
     http: {
       listen: '0.0.0.0:0',

@@ -62,6 +62,20 @@ test('validate prints as many problems as it is told to, and counts them all', a
   assert.match(stderr, /2 errors, 0 warnings \(1 not shown\)/);
 });
 
+test('commas in braces and in names of files part nothing', async () => {
+  await writeFile(join(folder, 'one,two.yaml'), good);
+  await writeFile(join(folder, 'three.yaml'), good.replaceAll('order', 'offer'));
+  const named = await ef(['validate', join(folder, 'one,two.yaml')]);
+  assert.match(named.stderr, /^1 pipeline with 1 route: no problems/, named.stdout);
+  const glob = join(folder, '{one?two,three}.yaml');
+  const globbed = await ef(['validate', glob]);
+  assert.match(globbed.stderr, /^2 pipelines with 2 routes: no problems/, globbed.stdout);
+  for (const drawn of [await ef(['graph', '-p', glob]), await ef(['graph'], { env: { EVENTFLOW_PIPELINES: glob } })]) {
+    assert.equal(drawn.code, 0, drawn.stderr);
+    assert.match(drawn.stdout, /offers/);
+  }
+});
+
 test('validate --watch checks again at each change, until it is ended', async () => {
   const path = join(folder, 'watched.yaml');
   await writeFile(path, bad);
