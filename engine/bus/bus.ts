@@ -357,7 +357,7 @@ export interface Bus {
   openRemoved(group: string): Promise<Group | undefined>;
   /**
    * Removes a group with everything that rests in it, for good, and notes who did it. Undefined: no such group. Rejects
-   * with `EF6030` while a live engine has its route.
+   * with `EF6030` while a live engine has its route, or when one opened it meanwhile. May be repeated after a fault.
    */
   purge(group: string, note: PurgeNote): Promise<PurgeRecord | undefined>;
   /** Everything that was ever purged, the newest first. */
