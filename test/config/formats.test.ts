@@ -70,6 +70,7 @@ const documents: Readonly<Record<string, [text: string, at: string]>> = {
   'in a list': [`- see\n\n  \`\`\`yml\n${indented(block('mialer'), '  ')}  \`\`\`\n`, '10:16'],
   'in a quotation': [`> \`\`\`yaml title="x"\n${indented(block('mialer'), '> ')}> \`\`\`\n`, '8:16'],
   'longer fences': [`~~~~yaml\n${block('mialer')}# ~~~\n~~~~\n`, '8:14'],
+  'an open fence': [`\`\`\`yaml\n${block('mialer')}`, '8:14'],
   'after others': [
     `\`\`\`sh\n\`\`\`yaml\n\`\`\`\n\n\`\`\`yaml\na: 1\n\`\`\`\n\`\`\`yaml\n${block('mialer')}\`\`\``,
     '15:14',
@@ -89,8 +90,30 @@ for (const [name, [markdown, at]] of Object.entries(documents)) {
   });
 }
 
-test('blocks of other kinds, and fences that are never closed, are no pipelines', () => {
-  for (const text of ['```yaml\nkind: Deployment\n```\n', '```json\n{}\n```', `\`\`\`yaml\n${block('mailer')}`, '']) {
-    assert.deepEqual(pipelinesInMarkdown(text), []);
+test('blocks of other kinds, and what stands in them, are no pipelines', () => {
+  const pipeline = `\`\`\`yaml\n${block('mailer')}\`\`\`\n`;
+  for (const text of [
+    '```yaml\nkind: Deployment\n```\n',
+    '```json\n{}\n```',
+    `\`\`\`\`md\n${pipeline}\`\`\`\`\n`,
+    `~~~\n${pipeline}~~~\n`,
+    `\`\`\`text\n${pipeline}`,
+    '',
+  ]) {
+    assert.deepEqual(pipelinesInMarkdown(text), [], text);
   }
+});
+
+test('a pipeline after code in a line, or after a quotation with an open fence, is one', () => {
+  for (const before of ['```code``` in a line\n', '> ```text\n> quoted\n\n']) {
+    assert.equal(pipelinesInMarkdown(`${before}\`\`\`yaml\n${block('mailer')}\`\`\`\n`).length, 1, before);
+  }
+});
+
+test('what a block says stays as it is, but for the marks of the quotation around it', () => {
+  const texts = 'apiVersion: eventflow/v1\nwhen:\n  >-\n  a\nsaid: |\n  > cite\n  ```yaml\n> x';
+  const quoted = texts.replace(/^/gm, '> > ');
+  assert.deepEqual(pipelinesInMarkdown(`\`\`\`yaml\n${texts}\n\`\`\``), [`\n${texts}\n`]);
+  assert.deepEqual(pipelinesInMarkdown(`> > ~~~yaml\n${quoted}\n> > ~~~`), [`\n${indented(texts, '    ')}\n`]);
+  assert.deepEqual(pipelinesInMarkdown(`>> ~~~yaml\n${quoted}\n# after`), [`\n${indented(texts, '    ')}\n`]);
 });
