@@ -26,6 +26,23 @@ interface Kept {
   readonly texts: Readonly<Record<string, string>>;
 }
 
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What somebody cut off, or wrote by hand, is no {@link Kept}. */
+function isKept(value: unknown): value is Kept {
+  if (!isRecord(value)) return false;
+  const { version, at, pipelines, texts } = value;
+  if (version !== 1 || typeof at !== 'number' || Number.isNaN(new Date(at).getTime())) return false;
+  if (!isRecord(texts) || !Object.values(texts).every((text) => typeof text === 'string')) return false;
+  const named = (one: unknown): boolean =>
+    isRecord(one) &&
+    typeof one['file'] === 'string' &&
+    typeof one['path'] === 'string' &&
+    Object.hasOwn(texts, one['path']);
+  return Array.isArray(pipelines) && pipelines.every(named);
+}
+
 type Good = Extract<LoadResult, { ok: true }>;
 
 /** What runs in place of what the files say, and what is wrong with them. */
@@ -54,8 +71,9 @@ export class LastGood {
   /** Keeps what was loaded in place of what was kept before. What does not work is told, and changes nothing else. */
   keep(loaded: Good): void {
     if (this.#options.stateFolder === undefined || loaded.generation.hash === this.#kept) return;
-    this.#kept = loaded.generation.hash;
-    this.#writing = this.#writing.then(() => this.#write(loaded)).catch((error: Error) => this.#notKept(error.message));
+    const { hash } = loaded.generation;
+    this.#kept = hash;
+    this.#writing = this.#writing.then(() => this.#write(loaded)).catch((error: Error) => this.#notKept(hash, error));
   }
 
   /** Resolves when everything that was to be kept is. */
@@ -64,16 +82,19 @@ export class LastGood {
   }
 
   /**
-   * What a start on broken files goes on with. Rejects with {@link ConfigError}: nobody wants that, nothing was kept, or it makes no generation
-   * any more, as without a variable that it names.
+   * What a start on broken files goes on with. Rejects with {@link ConfigError}, `problems` first: nobody wants that, nothing was kept, it cannot
+   * be read, or it makes no generation any more, as without a variable that it names.
    */
   async fallBack(catalog: PluginCatalog, problems: readonly string[]): Promise<Fallback> {
     const { lastGood = false, stateFolder } = this.#options;
     if (!lastGood || stateFolder === undefined) throw new ConfigError(problems);
-    const kept = await this.#load(catalog);
-    if (kept === undefined) {
+    const found = await this.#read().catch((error: Error) => {
+      throw new ConfigError([...problems, `what is kept in ${this.#path} cannot be read: ${error.message}`]);
+    });
+    if (found === undefined) {
       throw new ConfigError([...problems, `expected pipelines kept by an earlier run in ${this.#path}, got none`]);
     }
+    const kept = await this.#load(found, catalog);
     if (!kept.ok)
       throw new ConfigError([...problems, `the pipelines kept in ${this.#path}:`, ...printDiagnostics(kept)]);
     const since = new Date(kept.keptAt).toISOString();
@@ -82,10 +103,8 @@ export class LastGood {
     return { generation: kept.generation, secrets: kept.secrets, pinned, problems };
   }
 
-  /** Undefined: nothing was ever kept. Diagnostics where it does not make a generation (any more), as without a variable. */
-  async #load(catalog: PluginCatalog): Promise<(LoadResult & { readonly keptAt: number }) | undefined> {
-    const kept = await this.#read();
-    if (kept === undefined) return undefined;
+  /** Diagnostics where it does not make a generation (any more), as without a variable. */
+  async #load(kept: Kept, catalog: PluginCatalog): Promise<LoadResult & { readonly keptAt: number }> {
     const texts = kept.pipelines.map(({ path, file }) => ({ path, file, text: kept.texts[path] ?? '' }));
     const reading = { posted: new Map(Object.entries(kept.texts)) };
     const { cwd, env, settings } = this.#options;
@@ -94,18 +113,22 @@ export class LastGood {
     return { ...loaded, keptAt: kept.at };
   }
 
+  /** Undefined: nothing was ever kept. Rejects when it cannot be read, or is damaged. */
   async #read(): Promise<Kept | undefined> {
     try {
-      const kept = JSON.parse(await readFile(this.#path, 'utf8')) as Kept;
-      return kept.version === 1 ? kept : undefined;
+      const kept: unknown = JSON.parse(await readFile(this.#path, 'utf8'));
+      if (isKept(kept)) return kept;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
     }
+    throw new Error('expected the pipelines of an earlier run with their texts, got JSON of another shape');
   }
 
-  #notKept(problem: string): void {
-    this.#log.warn(`the pipelines are not kept for a start with --last-good: ${problem}`);
+  /** The next good load tries again, also with what was loaded now. */
+  #notKept(hash: string, { message }: Error): void {
+    if (this.#kept === hash) this.#kept = undefined;
+    this.#log.warn(`the pipelines are not kept for a start with --last-good: ${message}`);
   }
 
   async #texts(loaded: Good, pipelines: Kept['pipelines']): Promise<Record<string, string>> {
@@ -115,20 +138,18 @@ export class LastGood {
     return texts;
   }
 
-  /** In one step, readable for this user alone. */
+  /** In one step, which a power cut does not halve; readable for this user alone. Rejects when it does not work. */
   async #write(loaded: Good): Promise<void> {
     const exposed = loaded.warnings.find(({ code }) => code === plainSecret);
     if (exposed !== undefined) {
-      return this.#notKept(
-        `${exposed.file} has a secret in plain text (${plainSecret}), and those are not written down`,
-      );
+      throw new Error(`${exposed.file} has a secret in plain text (${plainSecret}), and those are not written down`);
     }
     const pipelines = loaded.generation.pipelines.map(({ file }) => ({ path: resolve(this.#options.cwd, file), file }));
     const texts = await this.#texts(loaded, pipelines);
     const kept: Kept = { version: 1, at: Date.now(), hash: loaded.generation.hash, pipelines, texts };
     await mkdir(dirname(this.#path), { recursive: true });
     const draft = `${this.#path}.${process.pid}.tmp`;
-    await writeFile(draft, JSON.stringify(kept), { mode: 0o600 });
+    await writeFile(draft, JSON.stringify(kept), { mode: 0o600, flush: true });
     await rename(draft, this.#path);
   }
 }

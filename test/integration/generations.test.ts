@@ -279,6 +279,46 @@ test('without anything kept, and with a variable gone, a start on broken files s
   await assert.rejects(start({ lastGood: true }), (error) => /WAIT/.test(String((error as Error).message)));
 });
 
+for (const [what, damage] of [
+  ['was cut off at once', () => ''],
+  ['was cut off later', (text: string) => text.slice(0, -9)],
+  ['is no object', () => 'null'],
+  ['has nothing', () => '{"version":1}'],
+  ['is of another version', (text: string) => text.replace('"version":1', '"version":2')],
+  ['is of no time', (text: string) => text.replace(/"at":\d+/, '"at":1e99')],
+  ['lacks a text', (text: string) => text.replace(/"texts":\{.*/, '"texts":{}}')],
+] as const) {
+  test(`where what was kept ${what}, a start on broken files says so after what is wrong with them`, async (t) => {
+    const { folder, write, start } = await place(t);
+    await write('pipelines/orders.yaml', pipeline('1s'));
+    await (await start()).stop(0);
+    const text = await readFile(join(folder, 'state', 'last-good.json'), 'utf8');
+    assert.notEqual(damage(text), text);
+    await write('state/last-good.json', damage(text));
+    await write('pipelines/orders.yaml', pipeline('often'));
+    await assert.rejects(start({ lastGood: true }), (error) => {
+      assert.ok(error instanceof ConfigError, String(error));
+      assert.match(
+        error.message,
+        /orders\.yaml:6:\d+: error EF\d{4}[\s\S]*what is kept in .*last-good\.json cannot be read/,
+      );
+      return true;
+    });
+  });
+}
+
+test('what could not be kept is kept at the next load, also when it changes nothing', async (t) => {
+  const { folder, write, start, lines } = await place(t);
+  await write('pipelines/orders.yaml', pipeline('1s'));
+  await write('state', 'a file where the folder should be');
+  const engine = await start();
+  await eventually('the warning', () => lines.some((line) => line.includes('the pipelines are not kept')));
+  await rm(join(folder, 'state'));
+  assert.equal((await engine.reload()).result, 'unchanged');
+  await engine.stop(0);
+  assert.match(await readFile(join(folder, 'state', 'last-good.json'), 'utf8'), /receipt/);
+});
+
 test('a secret in plain text is not written down, and the log says why', async (t) => {
   const { folder, write, start, lines } = await place(t);
   await write(
