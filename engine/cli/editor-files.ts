@@ -16,8 +16,10 @@ export const schemaFile = (kind: Kind): string =>
 
 const yaml = ['yaml', 'yml'];
 
+type Place = Pick<Settings, 'folder' | 'pipelines'>;
+
 /** Globs for `yaml.schemas`, by kind. Tests stand beside their pipelines. */
-function globsOf(settings: Settings): Readonly<Record<Kind, readonly string[]>> {
+function globsOf(settings: Place): Readonly<Record<Kind, readonly string[]>> {
   const paths = settings.pipelines.map((path) => relative(settings.folder, path).split(sep).join('/'));
   const pipelines = paths.flatMap((path) =>
     /\.ya?ml$|[*?{]/.test(path) ? [path] : yaml.map((ending) => `${path === '' ? '' : `${path}/`}**/*.${ending}`),
@@ -43,6 +45,19 @@ function withSchema(text: string, path: string, kind: Kind, globs: readonly stri
   }
 }
 
+/** VS Code's settings with the schemas, and everything that is in them. Throws a `Failure` when they are no JSON. */
+async function settingsOfVsCode(place: Place): Promise<{ readonly path: string; readonly text: string }> {
+  const path = join(place.folder, '.vscode/settings.json');
+  const globs = globsOf(place);
+  const before = (await readIfThere(path)) ?? '';
+  return { path, text: schemaKinds.reduce((text, kind) => withSchema(text, path, kind, globs[kind]), before) };
+}
+
+/** Throws before anything else is written that has to go with them. `pipelines`: relative to the folder. */
+export async function expectSettingsOfVsCode(folder: string, pipelines: readonly string[]): Promise<void> {
+  await settingsOfVsCode({ folder, pipelines: pipelines.map((path) => join(folder, path)) });
+}
+
 /**
  * The editors' files of the folder where the settings are, absolute path → text. `.vscode/settings.json` keeps everything
  * that is in it.
@@ -53,13 +68,10 @@ export async function editorFiles(
   only: readonly string[] = [],
 ): Promise<Files> {
   const files = new Map<string, string>();
-  const path = join(settings.folder, '.vscode/settings.json');
-  let text = (await readIfThere(path)) ?? '';
-  const globs = globsOf(settings);
   for (const kind of schemaKinds) {
     const published = publishSchema({ kind, draft: '2020-12', variant: 'editor' }, catalog, only);
     files.set(join(settings.folder, schemaFile(kind)), `${published.text}\n`);
-    text = withSchema(text, path, kind, globs[kind]);
   }
+  const { path, text } = await settingsOfVsCode(settings);
   return files.set(path, text);
 }

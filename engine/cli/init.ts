@@ -62,17 +62,21 @@ function tellNext(folder: string, missing: boolean): void {
 async function create(folder: string, flags: InitFlags, asking: Asking | undefined): Promise<void> {
   const { pluginsOf, sharedFiles, templateFiles, templates } = await import('./init-files.ts');
   const { staleAmong, writeAll } = await import('./files-on-disk.ts');
+  const { expectSettingsOfVsCode } = await import('./editor-files.ts');
   const template = flags.template ?? (await asking?.choose('Which template?', templates)) ?? 'minimal';
   const relatives = await templateFiles(template);
   const files = new Map([...relatives].map(([path, text]) => [join(folder, path), text] as const));
   await expectFree(folder, files, flags, asking);
   const shared = await sharedFiles(folder, pluginsOf(relatives));
-  const stale = await staleAmong(new Map([...files, ...shared]));
-  await writeAll(stale);
+  const write = async (wanted: Files): Promise<void> => {
+    const stale = await staleAmong(wanted);
+    await writeAll(stale);
+    for (const path of [...stale.keys()].sort()) tell(`wrote ${relative(folder, path)}`);
+  };
+  await expectSettingsOfVsCode(folder, ['pipelines']);
+  await write(new Map([...files, ...shared]));
   const editors = await forEditors(folder);
-  const staleForEditors = await staleAmong(editors.files);
-  await writeAll(staleForEditors);
-  for (const path of [...stale.keys(), ...staleForEditors.keys()].sort()) tell(`wrote ${relative(folder, path)}`);
+  await write(editors.files);
   tellNext(folder, editors.missing);
 }
 

@@ -135,11 +135,27 @@ test('files that a project has anyway stay its own, and get what they lack', asy
   await writeFile(at('.vscode/settings.json'), '{\n  // ours\n  "editor.tabSize": 2\n}\n');
   await assertOk('init', '--force');
   assert.deepEqual([await read('README.md'), await read('package.json')], ['# Ours\n', '{ "name": "ours" }\n']);
-  assert.equal(await read('.gitignore'), '.env\n/out\nnode_modules/\n.eventflow/*\n!.eventflow/*.json\n');
+  assert.equal(await read('.gitignore'), '.env\n/out\nnode_modules/\n.eventflow/*\n!.eventflow/*schema.json\n');
   assert.match(
     await read('.vscode/settings.json'),
     /^\{\n {2}\/\/ ours\n {2}"editor\.tabSize": 2,\n {2}"yaml\.schemas"/,
   );
+});
+
+test('settings of VS Code that are no JSON are told about before anything is written', async () => {
+  await mkdir(at('.vscode'));
+  await writeFile(at('.vscode/settings.json'), 'no json\n');
+  const { code, stderr } = await ef('init');
+  assert.equal(code, 1);
+  assert.match(stderr, /expected \S+settings\.json to be JSON with comments, got no JSON from line 1 on/);
+  assert.deepEqual(await written(), ['.vscode/settings.json']);
+});
+
+test('what is written is told, also when the rest cannot be', async () => {
+  await writeFile(at('.eventflow'), 'in the way of a folder\n');
+  const { code, stderr } = await ef('init');
+  assert.equal(code, 1);
+  assert.match(stderr, /^wrote eventflow\.yaml$/m);
 });
 
 test('a second time there is nothing to write', async () => {
