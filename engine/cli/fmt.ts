@@ -1,11 +1,11 @@
 /** `eventflow fmt`: pipelines, their tests and settings written in one way. */
-import { rename, stat, writeFile } from 'node:fs/promises';
+import { realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { text as readText } from 'node:stream/consumers';
 import { diff } from 'node:util';
 import type { Command } from 'commander';
 import type { Diagnostic } from '../config/index.ts';
-import { exit, Failure } from './exit.ts';
+import { exit, Failure, UsageError } from './exit.ts';
 import { pipelinesOption, type SettingsFlags, switched, withSettings } from './options.ts';
 import { paint, paintError, plural, print, tell } from './output.ts';
 
@@ -16,6 +16,8 @@ interface FormatFlags extends SettingsFlags {
 }
 
 interface Result {
+  /** Absolute; of stdin just a name. */
+  readonly path: string;
   /** As people name it. */
   readonly file: string;
   readonly before: string;
@@ -28,12 +30,12 @@ async function formatOne(path: string, file: string, before: string): Promise<Re
   const { formatText } = await import('../config/format.ts');
   const { createSource, diagnose } = await import('../config/source.ts');
   const formatted = await formatText(before, file);
-  if (formatted.ok) return { file, before, after: formatted.text, diagnostics: [] };
+  if (formatted.ok) return { path, file, before, after: formatted.text, diagnostics: [] };
   const source = createSource(path, file, before.replace(/^\ufeff/, ''));
   const diagnostics = formatted.faults.map(({ place, code, path: at, message, help }) =>
     diagnose(source, place, code, at, message, { help }),
   );
-  return { file, before, after: undefined, diagnostics };
+  return { path, file, before, after: undefined, diagnostics };
 }
 
 /** Files that are too large, no text, or not there are told as `validate` tells them. */
@@ -44,7 +46,7 @@ async function formatFile(path: string): Promise<Result> {
   const file = reading.name(path);
   const read = textOf(path, reading);
   if ('text' in read) return formatOne(path, file, read.text);
-  return { file, before: '', after: undefined, diagnostics: [read.fault] };
+  return { path, file, before: '', after: undefined, diagnostics: [read.fault] };
 }
 
 const context = 2;
@@ -64,12 +66,18 @@ function lineDiff({ file, before, after = '' }: Result): string {
   return [paint('bold', file), ...lines].join('\n');
 }
 
-/** Whole or not at all: a watching engine must never read half of a file. */
-async function replaceFile(path: string, text: string): Promise<void> {
+/** Whole or not at all: a watching engine must never read half of a file. A link stays one: what it leads to is replaced. */
+async function replaceFile(link: string, text: string): Promise<void> {
+  const path = await realpath(link);
   const { mode } = await stat(path);
   const beside = join(dirname(path), `.${process.pid}.eventflow-fmt`);
-  await writeFile(beside, text, { mode });
-  await rename(beside, path);
+  try {
+    await writeFile(beside, text, { mode });
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
 }
 
 async function pathsOf(named: readonly string[], flags: FormatFlags): Promise<readonly string[]> {
@@ -100,13 +108,22 @@ async function sayFaults(results: readonly Result[]): Promise<void> {
 
 const isChanged = ({ before, after }: Result): boolean => after !== undefined && after !== before;
 
-async function show(results: readonly Result[], flags: FormatFlags): Promise<void> {
+/** Each is named once it is written. */
+async function writeChanged(results: readonly Result[], flags: FormatFlags): Promise<void> {
+  const changed = results.filter(isChanged);
+  for (const result of changed) {
+    await replaceFile(result.path, result.after ?? '');
+    print(flags.diff === true ? lineDiff(result) : result.file);
+  }
+  tell(`${plural(changed.length, 'file')} of ${results.length} written anew`);
+}
+
+function show(results: readonly Result[], flags: FormatFlags): void {
   const changed = results.filter(isChanged);
   if (flags.diff === true) for (const result of changed) print(lineDiff(result));
-  else if (flags.check === true || flags.write === true) for (const { file } of changed) print(file);
+  else if (flags.check === true) for (const { file } of changed) print(file);
   else for (const { after } of results) if (after !== undefined) process.stdout.write(after);
-  if (flags.write === true) tell(`${plural(changed.length, 'file')} of ${results.length} written anew`);
-  else if (flags.check === true && changed.length > 0) {
+  if (flags.check === true && changed.length > 0) {
     tell(
       `${paintError('red', plural(changed.length, 'file'))} of ${results.length} not formatted: eventflow fmt --write`,
     );
@@ -115,17 +132,14 @@ async function show(results: readonly Result[], flags: FormatFlags): Promise<voi
 
 async function fmt(named: readonly string[], flags: FormatFlags): Promise<void> {
   const fromStdin = named.includes('-');
+  if (fromStdin && flags.write === true) throw new UsageError('expected files to write, got - with --write');
   const paths = fromStdin ? [] : await pathsOf(named, flags);
   const results = fromStdin
     ? [await formatOne('stdin', 'stdin', await readText(process.stdin))]
     : await formatAll(paths);
   await sayFaults(results);
-  await show(results, flags);
-  if (flags.write === true) {
-    for (const [at, result] of results.entries()) {
-      if (isChanged(result)) await replaceFile(paths[at] ?? '', result.after ?? '');
-    }
-  }
+  if (flags.write === true) await writeChanged(results, flags);
+  else show(results, flags);
   const isWrong = results.some((result) => result.after === undefined || (flags.check === true && isChanged(result)));
   if (isWrong) throw new Failure(exit.failed);
 }

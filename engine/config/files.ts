@@ -7,9 +7,11 @@ import { diagnoseFile } from './source.ts';
 
 const isGlob = (pattern: string): boolean => /[*?[\]{}]/.test(pattern);
 
+export const isSettingsFile = (path: string): boolean => /^eventflow\.ya?ml$/i.test(basename(path));
+
 /** Tests of pipelines, settings and hidden files are no pipelines. */
 const isPipelineFile = (name: string): boolean =>
-  /\.ya?ml$/i.test(name) && !/\.test\.ya?ml$/i.test(name) && !/^eventflow\.ya?ml$/i.test(name) && !name.startsWith('.');
+  /\.ya?ml$/i.test(name) && !/\.test\.ya?ml$/i.test(name) && !isSettingsFile(name) && !name.startsWith('.');
 
 function kindOf(path: string): 'file' | 'folder' | undefined {
   try {
@@ -32,11 +34,17 @@ function filesBelow(folder: string): string[] {
   });
 }
 
+const packagesIn = (path: string): number => path.split(/[/\\]/).filter((part) => part === 'node_modules').length;
+
+/** Without what lies in packages, unless the glob names their folder; absolute, as `glob` is. */
+export const filesOfGlob = (glob: string): string[] =>
+  globSync(glob).filter((match) => packagesIn(match) === packagesIn(glob));
+
 function expandOne(path: string): string[] {
   const kind = kindOf(path);
   if (kind === 'folder') return filesBelow(path);
   if (kind === 'file' || !isGlob(path)) return [path];
-  return globSync(path).filter((match) => kindOf(match) === 'file' && isPipelineFile(basename(match)));
+  return filesOfGlob(path).filter((match) => kindOf(match) === 'file' && isPipelineFile(basename(match)));
 }
 
 export interface Expanded {

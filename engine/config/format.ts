@@ -19,6 +19,7 @@ import {
   YAMLSeq,
 } from 'yaml';
 import { readPipelineSchema, readSettingsSchema, readTestSchema } from './compose.ts';
+import { isSettingsFile } from './files.ts';
 import { parse } from './parser.ts';
 import type { TextFault } from './read-tree.ts';
 import { plain } from './tree.ts';
@@ -209,18 +210,19 @@ export type Formatted =
 
 /** Which order of fields a file has, by its name. */
 function schemaOf(name: string): Schema | undefined {
-  if (/(^|\/)eventflow\.ya?ml$/i.test(name)) return readSettingsSchema();
+  if (isSettingsFile(name)) return readSettingsSchema();
   return /\.test\.ya?ml$/i.test(name) ? readTestSchema() : readPipelineSchema();
 }
 
 /**
- * `name` tells settings and tests from pipelines. A file whose fields cannot be put in order, because an alias would come
+ * `name` tells settings and tests from pipelines; faults have their places in the text without its byte order mark. A file whose fields cannot be put in order, because an alias would come
  * before its anchor, keeps its order; one that cannot be written anew without changing what it says stays as it is.
  */
 export async function formatText(text: string, name: string): Promise<Formatted> {
-  const unix = text.replace(/^\ufeff/, '').replaceAll('\r\n', '\n');
-  const { tree, faults } = await parse(unix);
+  const bare = text.replace(/^\ufeff/, '');
+  const { tree, faults } = await parse(bare);
   if (faults.length > 0 || tree === undefined) return { ok: false, faults };
+  const unix = bare.replaceAll('\r\n', '\n');
   const formatted = (await settle(unix, schemaOf(name))) ?? (await settle(unix, undefined)) ?? unix;
   return { ok: true, text: text.includes('\r\n') ? formatted.replaceAll('\n', '\r\n') : formatted };
 }

@@ -1,6 +1,7 @@
 /** From what was asked for, files, folders and globs, to files of tests. */
-import { globSync, readdirSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { filesOfGlob } from '../config/files.ts';
 
 export const isTestFile = (path: string): boolean => /\.test\.ya?ml$/i.test(path);
 
@@ -34,7 +35,7 @@ function expandOne(path: string): string[] {
     case 'file':
       return isTestFile(path) ? [path] : testBeside(path);
     case undefined: {
-      const found = globSync(path).filter((match) => kindOf(match) === 'file');
+      const found = filesOfGlob(path).filter((match) => kindOf(match) === 'file');
       return [...new Set(found.flatMap((match) => (isTestFile(basename(match)) ? [match] : testBeside(match))))];
     }
   }

@@ -1,6 +1,15 @@
 /** Formatting changes how a file looks and never what it says. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -176,4 +185,30 @@ test('eventflow fmt prints, checks, shows and writes', async () => {
   assert.equal(broken.code, 1);
   assert.match(broken.stderr, /cli\.yaml:1:5: error EF1005/);
   assert.equal(readFileSync(path, 'utf8'), 'a: [');
+});
+
+test('eventflow fmt says where a file with line ends of Windows is broken, as validate does', async () => {
+  writeFileSync(join(folder, 'crlf.yaml'), '\ufeffkind: Pipeline\r\nname: a\r\nroutes:\r\n  - id: x\r\n  on: [\r\n');
+  const run = (command: string) => eventflow([command, 'crlf.yaml'], { cwd: folder });
+  const places = (text: string): string[] => text.match(/^crlf\.yaml:\d+:\d+: error .*$/gm) ?? [];
+  const [formatted, validated] = [await run('fmt'), await run('validate')];
+  assert.notDeepEqual(places(formatted.stderr), []);
+  assert.deepEqual(places(formatted.stderr), places(validated.stdout));
+});
+
+test('eventflow fmt --write leaves links as they are, and writes what they lead to', async () => {
+  mkdirSync(join(folder, 'real'));
+  writeFileSync(join(folder, 'real/a.yaml'), untidy);
+  symlinkSync('real/a.yaml', join(folder, 'link.yaml'));
+  const { stdout } = await eventflow(['fmt', '--write', 'link.yaml'], { cwd: folder });
+  assert.equal(stdout, 'link.yaml\n');
+  assert.ok(lstatSync(join(folder, 'link.yaml')).isSymbolicLink());
+  assert.equal(readFileSync(join(folder, 'real/a.yaml'), 'utf8'), await format(untidy));
+  assert.deepEqual(readdirSync(join(folder, 'real')), ['a.yaml']);
+});
+
+test('eventflow fmt has nowhere to write what comes from stdin', async () => {
+  const { code, stdout, stderr } = await eventflow(['fmt', '-', '--write'], { cwd: folder, input: untidy });
+  assert.deepEqual([code, stdout], [2, '']);
+  assert.match(stderr, /^error: expected files to write, got - with --write/);
 });
