@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { isSettingsFile } from '../config/files.ts';
 import {
   type Diagnostic,
   loadGeneration,
@@ -10,9 +11,11 @@ import {
   type PipelineText,
   pipelinesInMarkdown,
   readCatalog,
+  type Settings,
   sortDiagnostics,
 } from '../config/index.ts';
 import { isTestFile } from '../pipeline-test/files.ts';
+import type { PluginCatalog } from '../plugins/manifest.ts';
 import { checkTests } from './check-tests.ts';
 import { exit, Failure } from './exit.ts';
 import type { SettingsFlags } from './options.ts';
@@ -35,8 +38,13 @@ const isMarkdown = (path: string): boolean => /\.(md|markdown)$/i.test(path);
 async function readStdin(): Promise<PipelineText> {
   const bytes = await buffer(process.stdin);
   if (!isUtf8(bytes)) throw new Failure(exit.failed, 'expected text in UTF-8 on stdin, got other bytes');
-  return { path: resolve('stdin'), file: 'stdin', text: bytes.toString('utf8') };
+  return { path: resolve('stdin'), file: 'stdin', text: bytes.toString('utf8').replace(/^\ufeff/, '') };
 }
+
+let stdin: Promise<PipelineText> | undefined;
+
+/** It can be read once; who checks again means the same text. */
+const textOfStdin = (): Promise<PipelineText> => (stdin ??= readStdin());
 
 async function readMarkdown(path: string): Promise<PipelineText[]> {
   const markdown = await readFile(path, 'utf8').catch((error: Error) => {
@@ -81,13 +89,28 @@ function join(all: readonly Checked[]): Checked {
   };
 }
 
+interface CheckedSettings {
+  readonly own: Checked;
+  /** Undefined when they are wrong. */
+  readonly usable?: { readonly settings: Settings; readonly catalog: PluginCatalog };
+}
+
+/** The settings, and whether the plugins that they allow are there. */
+async function checkSettings(flags: SettingsFlags): Promise<CheckedSettings> {
+  const read = await loadSettings(settingsRequest(flags));
+  if (!read.ok) return { own: checkedOf({ ...read, generation: undefined }) };
+  const { settings, pluginsPlace, warnings, sources, files } = read;
+  const { catalog, diagnostics } = readCatalog(settings.plugins, settings.folder, pluginsPlace);
+  const own = { ok: diagnostics.length === 0, diagnostics: [...warnings, ...diagnostics], sources, files };
+  return { own: { ...own, pipelines: 0, routes: 0 }, usable: { settings, catalog } };
+}
+
 /** Each text by itself: documents show several pipelines of one name. */
 async function checkTexts(flags: SettingsFlags, texts: readonly PipelineText[]): Promise<Checked[]> {
-  const read = await loadSettings(settingsRequest(flags));
-  if (!read.ok) return [checkedOf({ ...read, generation: undefined })];
-  const { settings, pluginsPlace } = read;
-  const { catalog, diagnostics } = readCatalog(settings.plugins, settings.folder, pluginsPlace);
-  const checked: Checked[] = [];
+  const { own, usable } = await checkSettings(flags);
+  if (usable === undefined) return [own];
+  const { settings, catalog } = usable;
+  const checked = [own];
   for (const text of texts) {
     const loaded = await loadGeneration({
       paths: [],
@@ -100,21 +123,30 @@ async function checkTexts(flags: SettingsFlags, texts: readonly PipelineText[]):
     const found = loaded.ok ? { diagnostics: loaded.warnings, generation: loaded.generation } : loaded;
     checked.push(checkedOf({ generation: undefined, ...loaded, ...found }));
   }
-  const withPlugins = { ok: diagnostics.length === 0, diagnostics, sources: read.sources, files: read.files };
-  return [{ ...withPlugins, pipelines: 0, routes: 0 }, ...checked];
+  return checked;
 }
 
-/** `paths`: files, folders, globs, Markdown documents, and `-` for stdin; none: the settings' pipelines. Tests beside pipelines too. */
+/** Settings of other folders are checked at their place; pipelines always with those of this command. */
+async function checkSettingsFile(flags: SettingsFlags, file: string): Promise<Checked> {
+  return (await checkSettings({ ...flags, config: file })).own;
+}
+
+/**
+ * `paths`: files, folders, globs, settings, Markdown documents, and `-` for stdin; none: the settings' pipelines. Tests
+ * beside pipelines too.
+ */
 export async function checkAll(flags: SettingsFlags, paths: readonly string[]): Promise<Checked> {
   const documents = paths.filter(isMarkdown);
-  const others = paths.filter((path) => path !== '-' && !isMarkdown(path));
+  const settings = paths.filter(isSettingsFile);
+  const others = paths.filter((path) => path !== '-' && !isMarkdown(path) && !isSettingsFile(path));
   const texts = [
-    ...(paths.includes('-') ? [await readStdin()] : []),
+    ...(paths.includes('-') ? [await textOfStdin()] : []),
     ...(await Promise.all(documents.map(readMarkdown))).flat(),
   ];
   const files = others.filter((path) => !isTestFile(path));
+  const fromSettings = await Promise.all(settings.map((path) => checkSettingsFile(flags, path)));
   const fromFiles = paths.length === 0 || files.length > 0 ? [checkedOf(await findProblems(flags, files))] : [];
   const fromTests = paths.length === 0 || others.length > 0 ? await checkTests(flags, others) : [];
-  const fromTexts = paths.length > others.length ? await checkTexts(flags, texts) : [];
-  return join([...fromFiles, ...fromTests, ...fromTexts]);
+  const fromTexts = documents.length > 0 || paths.includes('-') ? await checkTexts(flags, texts) : [];
+  return join([...fromSettings, ...fromFiles, ...fromTests, ...fromTexts]);
 }

@@ -58,7 +58,8 @@ export async function readEventTexts(file: string | undefined): Promise<string[]
     throw new UsageError('expected a file, or an event on stdin, got neither');
   }
   const name = file === undefined || file === '-' ? 'stdin' : file;
-  const text = name === 'stdin' ? await readText(process.stdin) : await readFile(name, 'utf8');
+  const read = name === 'stdin' ? await readText(process.stdin) : await readFile(name, 'utf8');
+  const text = read.replace(/^\ufeff/, '');
   if (text.trim() === '') throw new Failure(exit.failed, `expected an event in ${name}, got nothing`);
   const whole = parse(text);
   if (whole !== undefined) return [whole].flat().map((one) => JSON.stringify(one));

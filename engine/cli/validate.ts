@@ -1,7 +1,7 @@
 /** `eventflow validate`: everything that is wrong with the settings and the pipelines, all at once. */
 import { type Command, Option } from 'commander';
 import type { Checked } from './check-all.ts';
-import { exit, Failure } from './exit.ts';
+import { describeFailure, exit, Failure } from './exit.ts';
 import { pipelinesOption, type SettingsFlags, switched, valued, wholeNumber, withSettings } from './options.ts';
 import { paintError, plural, print, printJson, tell } from './output.ts';
 
@@ -53,24 +53,56 @@ async function checkOnce(paths: readonly string[], flags: ValidateFlags): Promis
   return checked;
 }
 
-/** Again at each change, until somebody ends it. */
+/** Nothing for pipelines while the settings are wrong: those are looked at in any case. */
+async function watchedPaths(paths: readonly string[], flags: ValidateFlags): Promise<readonly string[]> {
+  if (paths.length > 0) return paths.filter((path) => path !== '-');
+  const { loadSettings } = await import('../config/index.ts');
+  const { settingsRequest } = await import('./settings.ts');
+  const read = await loadSettings(settingsRequest(flags));
+  return read.ok ? read.settings.pipelines : [];
+}
+
+/** The files that it read; undefined when it could not be done, which has been said then. */
+async function tryCheck(paths: readonly string[], flags: ValidateFlags): Promise<readonly string[] | undefined> {
+  try {
+    return (await checkOnce(paths, flags)).files;
+  } catch (error) {
+    tell(`${paintError('red', 'error:')} ${describeFailure(error).message}`);
+    return undefined;
+  }
+}
+
+const signalled = (): Promise<'ended'> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('ended'));
+  });
+
+/**
+ * Again at each change, until somebody ends it. What is watched can be another folder after each change, so each check
+ * has a watcher of its own, which knows what was there before the check looked.
+ */
 async function checkOnChange(paths: readonly string[], flags: ValidateFlags): Promise<void> {
   const { watchFiles } = await import('../config/index.ts');
-  const { readSettings } = await import('./settings.ts');
-  const { files } = await checkOnce(paths, flags);
-  const watched = paths.length > 0 ? paths : (await readSettings(flags)).pipelines;
-  const watching = watchFiles({
-    paths: watched.filter((path) => path !== '-'),
-    files,
-    onChange: async () => watching.update((await checkOnce(paths, flags)).files),
-    onError: (error) => tell(`${paintError('red', 'error:')} ${error.message}`),
-  });
-  await watching.ready;
-  tell('waiting for changes; Ctrl-C ends this');
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
-  await watching.close();
+  const settings = flags.config ?? 'eventflow.yaml';
+  let files: readonly string[] = [];
+  let ended: Promise<'ended'> | undefined;
+  for (;;) {
+    const { promise: changed, resolve } = Promise.withResolvers<'changed'>();
+    const watching = watchFiles({
+      paths: await watchedPaths(paths, flags),
+      files: [settings, ...files],
+      onChange: () => resolve('changed'),
+      onError: (error) => tell(`${paintError('red', 'error:')} ${error.message}`),
+    });
+    files = (await tryCheck(paths, flags)) ?? files;
+    watching.update([settings, ...files]);
+    await watching.ready;
+    if (ended === undefined) tell('waiting for changes; Ctrl-C ends this');
+    ended ??= signalled();
+    const why = await Promise.race([changed, ended]);
+    await watching.close();
+    if (why === 'ended') return;
+  }
 }
 
 async function validate(named: readonly string[], flags: ValidateFlags): Promise<void> {

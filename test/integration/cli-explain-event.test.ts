@@ -124,6 +124,14 @@ test('an event that publishing would refuse ends with 1, and the others are expl
   assert.match(stderr, /^2 events: 1 wanted, 1 refused/);
 });
 
+test('a byte order mark in front of an event is no part of it', async () => {
+  const file = join(folder, 'marked.json');
+  await writeFile(file, `\ufeff${JSON.stringify(order({ total: 1 }))}\r\n`);
+  const { code, stderr } = await explain('', file);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^1 event: /);
+});
+
 test('only the routes that are asked for are explained, and an unknown one is an error', async () => {
   const some = await explain(order({ total: 1 }), '--route', 'shop.hook');
   assert.doesNotMatch(some.stdout, /shop\.large/);

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { endsWithUs } from '../support/children.ts';
 import { type CliEnded, type CliSetting, eventflow } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -76,19 +77,109 @@ test('commas in braces and in names of files part nothing', async () => {
   }
 });
 
+test('settings that are named are checked as settings, and pipelines beside them as before', async () => {
+  const place = await mkdtemp(join(folder, 'settings-'));
+  const [settings, path] = [join(place, 'eventflow.yaml'), join(place, 'a.yaml')];
+  await writeFile(settings, 'log: { level: loud }\n');
+  await writeFile(path, good);
+  for (const paths of [[settings], [settings, path], [join(place, 'eventflow.yml'), settings]]) {
+    const { code, stdout } = await ef(['validate', ...paths]);
+    assert.equal(code, 1);
+    assert.match(stdout, /eventflow\.yaml:1:15: error EF2003 log\.level/);
+    assert.doesNotMatch(stdout, /apiVersion|a\.yaml:/);
+  }
+  await writeFile(settings, 'log: { level: warn }\n');
+  for (const paths of [[settings], [settings, path]]) {
+    const { code, stdout, stderr } = await ef(['validate', ...paths]);
+    assert.equal(code, 0, stdout);
+    assert.match(stderr, /: no problems/);
+  }
+});
+
+test('a byte order mark on stdin changes no column', async () => {
+  const { stdout } = await ef(['validate', '-'], { input: '\ufeffapiversion: eventflow/v1\n' });
+  assert.match(stdout, /^stdin:1:1: error EF2001 apiversion/m);
+});
+
+test('packages are left out of globs too, unless a glob names their folder', async () => {
+  const place = await mkdtemp(join(folder, 'packages-'));
+  await mkdir(join(place, 'node_modules/other'), { recursive: true });
+  await writeFile(join(place, 'a.yaml'), good);
+  await writeFile(join(place, 'node_modules/other/b.yaml'), bad);
+  await writeFile(join(place, 'node_modules/other/b.test.yaml'), 'none: of ours\n');
+  assert.match((await ef(['validate', join(place, '**/*.yaml')])).stderr, /^1 pipeline with 1 route: no problems/);
+  assert.match((await ef(['validate', join(place, 'node_modules/**/*.yaml')])).stdout, /b\.yaml:\d+:\d+: error EF2001/);
+});
+
+interface Watched {
+  /** All that it has said, on both streams. */
+  readonly said: () => string;
+  /** Resolves to its exit code. */
+  readonly end: () => Promise<number | null>;
+}
+
+/** Resolves when it waits for changes. */
+async function watch(args: readonly string[], cwd: string, input = ''): Promise<Watched> {
+  const child = spawn(process.execPath, ['--conditions=eventflow-source', cli, 'validate', '--watch', ...args], {
+    cwd,
+    env: { PATH: process.env['PATH'], NO_COLOR: '1' },
+  });
+  endsWithUs(child);
+  const closed = once(child, 'close') as Promise<[number | null]>;
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk));
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
+  await eventually('the first report', () => said.includes('waiting for changes'), 30_000);
+  const end = async (): Promise<number | null> => {
+    child.kill('SIGTERM');
+    return (await closed)[0];
+  };
+  return { said: () => said, end };
+}
+
+test('validate --watch waits for broken settings to be mended', async () => {
+  const place = await mkdtemp(join(folder, 'broken-'));
+  await writeFile(join(place, 'eventflow.yaml'), 'log: { level: loud }\n');
+  const watched = await watch([], place);
+  assert.equal(watched.said().match(/EF2003/g)?.length, 1);
+  await mkdir(join(place, 'pipelines'));
+  await writeFile(join(place, 'eventflow.yaml'), 'log: { level: warn }\n');
+  await eventually('the next report', () => watched.said().includes('EF1016'), 30_000);
+  assert.equal(await watched.end(), 0);
+});
+
+test('validate --watch follows the settings to another folder', async () => {
+  const place = await mkdtemp(join(folder, 'moved-'));
+  for (const name of ['one', 'two']) {
+    await mkdir(join(place, name));
+    await writeFile(join(place, name, 'a.yaml'), `in: ${name}\n`);
+  }
+  await writeFile(join(place, 'eventflow.yaml'), 'pipelines: [one]\n');
+  const watched = await watch([], place);
+  await writeFile(join(place, 'eventflow.yaml'), 'pipelines: [two]\n');
+  await eventually('the report about the other folder', () => watched.said().includes('two/a.yaml:1'), 30_000);
+  await writeFile(join(place, 'two/new.yaml'), 'also: wrong\n');
+  await eventually('the report about a new file there', () => watched.said().includes('two/new.yaml:1'), 30_000);
+  assert.equal(await watched.end(), 0);
+});
+
+test('validate --watch keeps what it read from stdin', async () => {
+  const path = join(folder, 'beside-stdin.yaml');
+  await writeFile(path, good);
+  const watched = await watch(['-', path], root, bad.replaceAll('order', 'offer'));
+  await writeFile(path, good.replace('hook\n', 'hooks\n'));
+  await eventually('a second report', () => (watched.said().match(/^stdin:.* EF2001/gm)?.length ?? 0) > 1, 30_000);
+  assert.doesNotMatch(watched.said(), /EF1011/);
+  assert.equal(await watched.end(), 0);
+});
+
 test('validate --watch checks again at each change, until it is ended', async () => {
   const path = join(folder, 'watched.yaml');
   await writeFile(path, bad);
-  const child = spawn(process.execPath, ['--conditions=eventflow-source', cli, 'validate', '--watch', path], {
-    cwd: root,
-  });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk));
-  await eventually('the first report', () => said.includes('waiting for changes'), 30_000);
-  assert.match(said, /EF2001/);
+  const watched = await watch([path], root);
+  assert.match(watched.said(), /EF2001/);
   await writeFile(path, good);
-  await eventually('the second report', () => said.includes('no problems'), 30_000);
-  child.kill('SIGTERM');
-  const [code] = (await once(child, 'close')) as [number | null];
-  assert.equal(code, 0);
+  await eventually('the second report', () => watched.said().includes('no problems'), 30_000);
+  assert.equal(await watched.end(), 0);
 });
