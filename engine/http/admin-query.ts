@@ -29,11 +29,14 @@ function limitIn(fields: Fields, fallback: number, max: number): number {
 
 const filterNames: readonly string[] = ['group', 'reason', 'eventId', 'eventType', 'limit'];
 
+function onlyIn(place: string, fields: Fields, names: readonly string[]): void {
+  const other = Object.keys(fields).find((name) => !names.includes(name));
+  if (other !== undefined) wrong(place, names.length === 0 ? 'no field' : `one of ${names.join(', ')}`, other);
+}
+
 /** From a query string or a JSON object. A name that is none is an error: a filter that is not applied redrives too much. */
 export function readFilter(fields: Fields, fallbackLimit: number, maxLimit: number): DeadLetterFilter {
-  for (const name of Object.keys(fields)) {
-    if (!filterNames.includes(name)) wrong('filter', `one of ${filterNames.join(', ')}`, name);
-  }
+  onlyIn('filter', fields, filterNames);
   const group = textIn(fields, 'group');
   const reason = textIn(fields, 'reason');
   const eventId = textIn(fields, 'eventId');
@@ -54,7 +57,7 @@ const isObject = (value: unknown): value is Fields =>
 const isTexts = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.every((one) => typeof one === 'string');
 
-function readObject(body: Buffer | undefined): Fields {
+function parseObject(body: Buffer | undefined): Fields {
   try {
     const value: unknown = JSON.parse(body?.toString('utf8') ?? '');
     if (isObject(value)) return value;
@@ -64,9 +67,16 @@ function readObject(body: Buffer | undefined): Fields {
   return wrong('body', 'a JSON object', body?.toString('utf8').slice(0, 40));
 }
 
+/** A name that is none of `names` is an error: what is asked for would not be what is done. */
+function readObject(body: Buffer | undefined, names: readonly string[]): Fields {
+  const fields = parseObject(body);
+  onlyIn('body', fields, names);
+  return fields;
+}
+
 /** `{ dryRun, ids }` or `{ dryRun, filter }`. Both or neither is an error, and so is a `dryRun` that is not said. */
 export function readRedrive(body: Buffer | undefined): RedriveRequest {
-  const { dryRun, ids, filter } = readObject(body);
+  const { dryRun, ids, filter } = readObject(body, ['dryRun', 'ids', 'filter']);
   if (typeof dryRun !== 'boolean') wrong('dryRun', 'true or false', dryRun);
   if ((ids === undefined) === (filter === undefined)) wrong('body', 'either ids or filter', { ids, filter });
   if (filter !== undefined) {
@@ -97,17 +107,22 @@ function readPosted(value: unknown, at: number): PostedFile {
 /** No body: nothing is sent along. Else `{ files: [{ path, text, pipeline }] }`, each path once. */
 export function readPlan(body: Buffer | undefined): readonly PostedFile[] | undefined {
   if (body === undefined || body.length === 0) return undefined;
-  const { files } = readObject(body);
+  const { files } = readObject(body, ['files']);
   if (!Array.isArray(files) || files.length > mostFiles) wrong('files', `at most ${mostFiles} files`, files);
   const posted = files.map((file: unknown, at) => readPosted(file, at));
   if (new Set(posted.map(({ path }) => path)).size < posted.length) wrong('files', 'each path once', 'one twice');
   return posted;
 }
 
+/** Nothing at all, or an object without fields. */
+export function readReload(body: Buffer | undefined): void {
+  if (body !== undefined && body.length > 0) readObject(body, []);
+}
+
 /** `{ generation }`, or nothing at all: the one before. */
 export function readRollback(body: Buffer | undefined): number | undefined {
   if (body === undefined || body.length === 0) return undefined;
-  const { generation } = readObject(body);
+  const { generation } = readObject(body, ['generation']);
   if (generation === undefined) return undefined;
   const isNumber = typeof generation === 'number' && Number.isInteger(generation) && generation >= 1;
   return isNumber ? generation : wrong('generation', 'the number of a generation', generation);
@@ -115,8 +130,9 @@ export function readRollback(body: Buffer | undefined): number | undefined {
 
 /** `{ group, by, reason }`: what is thrown away is thrown away by somebody, for a reason. */
 export function readPurge(body: Buffer | undefined): PurgeRequest {
-  const fields = readObject(body);
-  const [group, by, reason] = ['group', 'by', 'reason'].map((name) => textIn(fields, name));
+  const names = ['group', 'by', 'reason'];
+  const fields = readObject(body, names);
+  const [group, by, reason] = names.map((name) => textIn(fields, name));
   if (group === undefined) wrong('group', 'the name of a group', group);
   if (by === undefined) wrong('by', 'the name of a person', by);
   if (reason === undefined) wrong('reason', 'why nobody needs it', reason);

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { IngestFault } from '../core/ingest-fault.ts';
 import type { Generation } from '../core/route.ts';
 import { EventFlowError } from '../errors.ts';
-import { readFilter, readPlan, readPurge, readRange, readRedrive, readRollback } from './admin-query.ts';
+import { readFilter, readPlan, readPurge, readRange, readRedrive, readReload, readRollback } from './admin-query.ts';
 import type { HttpDeps } from './deps.ts';
 
 type Answer = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> | unknown;
@@ -71,7 +71,10 @@ function operationRoutes({ operations }: HttpDeps): Routes {
 
 function engineRoutes(deps: HttpDeps): Routes {
   return {
-    'POST /admin/reload': () => deps.config.reload(),
+    'POST /admin/reload': (request) => {
+      readReload(request.body as Buffer | undefined);
+      return deps.config.reload();
+    },
     'POST /admin/rollback': (request) => deps.config.rollback(readRollback(request.body as Buffer | undefined)),
     'GET /admin/generations': () => ({ status: deps.config.status, generations: deps.config.generations() }),
     'POST /admin/plan': (request) => deps.plan(readPlan(request.body as Buffer | undefined)),
@@ -104,7 +107,10 @@ const reads = [
   '/version',
   '/metrics',
   '/v1/analytics',
+  '/v1/analytics/*',
   '/admin/dead-letters',
+  '/admin/dead-letters/*',
+  '/admin/events/*',
   '/admin/circuits',
   '/admin/routes',
   '/admin/verify',
@@ -119,7 +125,7 @@ const writes = [
   '/admin/plan',
 ];
 
-/** Paths without parameters and the methods that they take, for the answer to a wrong method. */
+/** Paths and the methods that they take, for the answer to a wrong method; `*` is a parameter. */
 export const adminPaths: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
   ...reads.map((path): [string, string[]] => [path, ['GET']]),
   ...writes.map((path): [string, string[]] => [path, ['POST']]),

@@ -57,6 +57,7 @@ function answerSocket(error: Error & { code?: string }, socket: Socket, limits: 
   socket.setTimeout(2000, () => socket.destroy());
 }
 
+/** `allowed`: methods by path, for the answer to a wrong method; a last segment `*` is any. */
 export function createServer(limits: ServerLimits, allowed: ReadonlyMap<string, readonly string[]>): FastifyInstance {
   const checkEvery = Math.min(1000, Math.ceil(Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs) / 4));
   const app = fastify({
@@ -80,7 +81,7 @@ export function createServer(limits: ServerLimits, allowed: ReadonlyMap<string, 
 
 function notFound(request: FastifyRequest, reply: FastifyReply, allowed: ReadonlyMap<string, readonly string[]>): void {
   const path = request.url.split('?', 1)[0] ?? '';
-  const methods = allowed.get(path);
+  const methods = allowed.get(path) ?? allowed.get(path.replace(/[^/]+$/, '*'));
   if (methods === undefined) {
     return refuse(
       reply,

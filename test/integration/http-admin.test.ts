@@ -256,6 +256,31 @@ for (const [what, body] of badRedrives) {
   });
 }
 
+const postJson = (path: string, body?: string) => {
+  const headers = { 'content-type': 'application/json' };
+  return fetch(`${admin.address}${path}`, { method: 'POST', headers, ...(body === undefined ? {} : { body }) });
+};
+
+for (const [path, body, expected] of [
+  ['/admin/rollback', '{"genration":1}', /body: expected one of generation, got "genration"/],
+  ['/admin/rollback', 'not json', /body: expected a JSON object/],
+  ['/admin/reload', 'not json', /body: expected a JSON object/],
+  ['/admin/reload', '{"why":"signal"}', /body: expected no field, got "why"/],
+  ['/admin/routes/purge', '{"group":"a.b","by":"ada","reason":"x","dryRun":true}', /got "dryRun"/],
+  ['/admin/plan', '{"files":[],"fils":[]}', /expected one of files, got "fils"/],
+  ['/admin/dead-letters/redrive', '{"dryRun":false,"ids":[],"limit":1}', /dryRun, ids, filter, got "limit"/],
+] as const) {
+  test(`POST ${path} with ${body} is refused, and the answer names what is wrong`, async () => {
+    const answer = await postJson(path, body);
+    assert.equal(answer.status, 400);
+    assert.match(((await answer.json()) as { detail: string }).detail, expected);
+  });
+}
+
+test('a reload is asked for with nothing, with an empty body or with an empty object', async () => {
+  for (const body of [undefined, '', '{}']) assert.equal((await postJson('/admin/reload', body)).status, 200, body);
+});
+
 test('a write in any other content type is refused, so that a form on a web page cannot send one', async () => {
   const answer = await fetch(`${admin.address}/admin/dead-letters/redrive`, {
     method: 'POST',
@@ -308,6 +333,13 @@ test('unknown paths and wrong methods have their answers', async () => {
   assert.equal((await get('/admin')).status, 404);
   const answer = await fetch(`${admin.address}/admin/reload`);
   assert.deepEqual([answer.status, answer.headers.get('allow')], [405, 'POST']);
+  for (const path of ['/admin/dead-letters/x', '/admin/events/a%2Fb?verbose', '/v1/analytics/orders']) {
+    const put = await fetch(`${admin.address}${path}`, { method: 'PUT' });
+    assert.deepEqual([put.status, put.headers.get('allow')], [405, 'GET'], path);
+  }
+  for (const path of ['/admin/dead-letters/', '/admin/dead-letters/x/y', '/nothing/x']) {
+    assert.equal((await fetch(`${admin.address}${path}`, { method: 'PUT' })).status, 404, path);
+  }
 });
 
 test('answers are not cached, and not guessed at', async () => {
