@@ -201,7 +201,7 @@ export const catalogue = {
   },
   EF6021: {
     title: 'the engine cannot be reached',
-    help: 'No engine answers at the admin address. Is it running, and is the address that of its admin listener (by default `http://127.0.0.1:8788`)?',
+    help: 'No engine answers at the admin address, or not in time. Is it running, and is the address that of its admin listener (by default `http://127.0.0.1:8788`)?',
   },
   EF6022: {
     title: 'the engine answered with an error',

@@ -4,12 +4,16 @@ import { EventFlowError } from '../errors.ts';
 import type { DeadLetterFilter, GenerationList, Operations, ReloadReport } from './operations.ts';
 import type { PlanAnswer, PostedFile } from './plan.ts';
 
-const timeoutMs = 30_000;
+const usualMs = 30_000;
+/** Of what waits for every handler and group of a generation to be made, and for its turn before that. */
+const patientMs = 300_000;
 
 interface Call {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: unknown;
+  /** How long the answer may take, ms [30,000]. */
+  readonly withinMs?: number;
 }
 
 interface Answer {
@@ -17,21 +21,31 @@ interface Answer {
   readonly text: string;
 }
 
+function unanswered({ origin }: URL, { method, path, withinMs = usualMs }: Call, cause: unknown): EventFlowError {
+  const { name, code, message } = cause as Error & { code?: string };
+  const late = `expected an answer of ${origin} to ${method} ${path} within ${withinMs / 1_000} s, got none yet`;
+  const text =
+    name === 'TimeoutError'
+      ? `${late}${method === 'POST' ? ': the engine may still be at it, so look what came of it before you ask again' : ''}`
+      : `expected an engine's admin listener at ${origin}, got ${code ?? message}`;
+  return new EventFlowError('EF6021', text, { cause });
+}
+
 /** Throws `EF6021`. */
-async function call(base: string, { method, path, body }: Call): Promise<Answer> {
+async function call(base: string, what: Call): Promise<Answer> {
+  const { method, path, body, withinMs = usualMs } = what;
   const url = new URL(path, base);
   try {
     const response = await request(url, {
       method,
-      signal: AbortSignal.timeout(timeoutMs),
+      signal: AbortSignal.timeout(withinMs),
+      // The signal alone says how long: undici's own limits are shorter than some.
+      ...{ headersTimeout: 0, bodyTimeout: 0 },
       ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     });
     return { status: response.statusCode, text: await response.body.text() };
   } catch (cause) {
-    const { code, message } = cause as Error & { code?: string };
-    throw new EventFlowError('EF6021', `expected an engine's admin listener at ${url.origin}, got ${code ?? message}`, {
-      cause,
-    });
+    throw unanswered(url, what, cause);
   }
 }
 
@@ -88,11 +102,14 @@ export const remotePlan = (adminUrl: string, files?: readonly PostedFile[]): Pro
 
 /** Asks a running engine to reload. Rejects with `EF6021` or `EF6022`. */
 export const remoteReload = (adminUrl: string): Promise<ReloadReport> =>
-  ask(adminUrl, { method: 'POST', path: '/admin/reload' });
+  ask(adminUrl, { method: 'POST', path: '/admin/reload', withinMs: patientMs });
 
 /** Asks a running engine to go back to a generation that it keeps [the one before]. Rejects with `EF6021` or `EF6022`. */
 export const remoteRollback = (adminUrl: string, generation?: number): Promise<ReloadReport> =>
-  ask(adminUrl, { method: 'POST', path: '/admin/rollback', body: generation === undefined ? {} : { generation } });
+  ask(adminUrl, {
+    ...{ method: 'POST', path: '/admin/rollback', withinMs: patientMs },
+    body: generation === undefined ? {} : { generation },
+  });
 
 /** The generations that a running engine keeps, newest first. Rejects with `EF6021` or `EF6022`. */
 export const remoteGenerations = (adminUrl: string): Promise<GenerationList> =>
