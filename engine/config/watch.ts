@@ -1,6 +1,6 @@
 /** Tells when configuration changed: watches folders, compares contents, and says so once per burst. */
 import { hash } from 'node:crypto';
-import { type Dirent, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { type Dirent, lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type ChokidarOptions, type FSWatcher, watch } from 'chokidar';
 import { watchedFolder } from './files.ts';
@@ -28,6 +28,9 @@ export interface Watching {
   update(files: readonly string[]): void;
   close(): Promise<void>;
 }
+
+/** How often it is looked whether the folders are still those that are watched, ms: the system tells nothing of that. */
+const lookPause = 1_000;
 
 const isYaml = (name: string): boolean => /\.ya?ml$/i.test(name);
 
@@ -58,36 +61,67 @@ function contentOf(path: string): string {
 
 type Contents = ReadonlyMap<string, string>;
 
-const isSame = (a: Contents, b: Contents): boolean =>
-  a.size === b.size && [...a].every(([path, content]) => b.get(path) === content);
+/** A file that nobody looks for any more is as good as one that is missing. */
+function isSame(a: Contents, b: Contents): boolean {
+  const at = (contents: Contents, path: string): string => contents.get(path) ?? 'missing';
+  return [...a.keys(), ...b.keys()].every((path) => at(a, path) === at(b, path));
+}
 
-/** Where a file really lies: the folder behind a link changes without the link's folder noticing. */
-function foldersOf(file: string): string[] {
-  const own = dirname(file);
+function realPathOf(path: string): string | undefined {
   try {
-    return [own, dirname(realpathSync(file))];
+    return realpathSync.native(path);
   } catch {
-    return [own];
+    return undefined;
   }
 }
 
-const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+/** Where a file really lies: the folder behind a link changes without the link's folder noticing. */
+function foldersOf(file: string): string[] {
+  const real = realPathOf(file);
+  return real === undefined ? [dirname(file)] : [dirname(file), dirname(real)];
+}
+
+/** Tells a folder from the one that lay here before; the number of one that was removed may soon be that of another. */
+function folderAt(path: string): string | undefined {
+  try {
+    const stat = statSync(path);
+    return stat.isDirectory() ? `${stat.dev}:${stat.ino}:${stat.birthtimeMs}` : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const isFolder = (path: string): boolean => folderAt(path) !== undefined;
+
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
 
 const isGlob = (path: string): boolean => /[*?[\]{}]/.test(path);
 const isBelow = (path: string, folder: string): boolean =>
   path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
 
 class Watcher implements Watching {
-  readonly ready: Promise<void>;
   readonly #request: WatchRequest;
-  readonly #watcher: FSWatcher;
+  readonly #opened = Promise.withResolvers<void>();
+  readonly #look: NodeJS.Timeout;
+  #watcher: FSWatcher | undefined;
   readonly #cwd: string;
   readonly #paths: readonly string[];
   /** Watched with all that lies below them. */
   #folders: readonly string[] = [];
   /** Folders of single files: watched without what lies below them. */
   #beside = new Set<string>();
+  /** Looked at wherever they lie, the given paths among them. */
   #files: readonly string[] = [];
+  #links: readonly string[] = [];
+  #referred: readonly string[] = [];
+  /** What lay at the paths when the watcher was opened. */
+  #places = '';
   #last: Contents;
   #timer: NodeJS.Timeout | undefined;
   #busy = false;
@@ -98,18 +132,45 @@ class Watcher implements Watching {
     this.#request = request;
     this.#cwd = resolve(request.cwd ?? '.');
     this.#paths = request.paths.map((path) => resolve(this.#cwd, path));
-    this.#watcher = watch([], this.#options());
-    this.#watcher.on('all', () => this.#noticed());
-    this.#watcher.on('error', (error) => request.onError?.(error as Error));
-    this.ready = new Promise((done) => {
-      this.#watcher.once('ready', () => {
-        // What happened before the system began to tell.
-        this.#noticed();
-        done();
-      });
-    });
     this.#follow(request.files ?? []);
     this.#last = this.#contents();
+    this.#open();
+    const pause = Math.max(lookPause, request.pollMs ?? 0);
+    this.#look = setInterval(() => this.#lookAgain(), pause).unref();
+  }
+
+  get ready(): Promise<void> {
+    return this.#opened.promise;
+  }
+
+  /** A watcher holds on to the folders that it found, wherever they are moved: others need another one. */
+  #open(): void {
+    void this.#watcher?.close();
+    this.#places = this.#placesNow();
+    const watcher = watch([...new Set([...this.#folders, ...this.#beside])], this.#options());
+    watcher.on('all', () => this.#noticed());
+    watcher.on('error', (error) => this.#request.onError?.(error as Error));
+    watcher.once('ready', () => {
+      // What happened before the system began to tell.
+      this.#noticed();
+      this.#opened.resolve();
+    });
+    this.#watcher = watcher;
+  }
+
+  #placesNow(): string {
+    const folders = new Set([...this.#paths, ...this.#folders, ...this.#beside]);
+    return JSON.stringify([
+      ...[...folders].map((path) => [path, folderAt(path)]),
+      ...this.#links.map((path) => [path, realPathOf(path)]),
+    ]);
+  }
+
+  /** A folder that was removed and made again, replaced by another, or lies behind a link that was turned. */
+  #lookAgain(): void {
+    if (this.#placesNow() === this.#places) return;
+    this.#follow(this.#referred);
+    this.#open();
   }
 
   #options(): ChokidarOptions {
@@ -137,17 +198,13 @@ class Watcher implements Watching {
   /** A path can become a folder, or be one no more, while it is watched. */
   #follow(files: readonly string[]): void {
     const wide = this.#paths.filter((path) => isFolder(path) || isGlob(path));
-    const folders = [...new Set(wide.map(watchedFolder))];
-    const named = this.#paths.filter((path) => !wide.includes(path));
-    this.#files = [...named, ...files.map((file) => resolve(this.#cwd, file))];
-    const beside = new Set(this.#files.flatMap(foldersOf));
-    const added = [
-      ...folders.filter((folder) => !this.#folders.includes(folder)),
-      ...[...beside].filter((folder) => !this.#beside.has(folder)),
-    ];
-    this.#folders = folders;
-    this.#beside = beside;
-    if (added.length > 0) this.#watcher.add(added);
+    const referred = files.map((file) => resolve(this.#cwd, file));
+    const single = [...this.#paths.filter((path) => !wide.includes(path)), ...referred];
+    this.#referred = referred;
+    this.#folders = [...new Set(wide.map(watchedFolder))];
+    this.#beside = new Set(single.flatMap(foldersOf));
+    this.#links = single.filter(isLink);
+    this.#files = [...new Set([...this.#paths, ...referred])];
   }
 
   /** Contents that were known stay what they were: what changed since they were read is still to be told. */
@@ -159,6 +216,7 @@ class Watcher implements Watching {
     );
     const followed = this.#files.map((path): [string, string] => [path, contentOf(path)]);
     this.#last = new Map([...followed, ...known]);
+    if (this.#placesNow() !== this.#places) this.#open();
   }
 
   #contents(): Contents {
@@ -177,6 +235,7 @@ class Watcher implements Watching {
       this.#again = true;
       return;
     }
+    this.#lookAgain();
     const now = this.#contents();
     if (isSame(now, this.#last)) return;
     this.#last = now;
@@ -197,7 +256,8 @@ class Watcher implements Watching {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#watcher.close();
+    clearInterval(this.#look);
+    await this.#watcher?.close();
   }
 }
 

@@ -250,3 +250,97 @@ test('a folder that vanishes is noticed', async (t) => {
   rmSync(folder, { recursive: true });
   await expect(1);
 });
+
+for (const [how, request] of [
+  ['', {}],
+  [', polled', { pollMs: 40 }],
+] as const) {
+  test(`a folder that is removed and made again is followed as before${how}`, async (t) => {
+    const { folder, watching, write, expect } = await stage(t, { paths: ['deep/pipelines'], ...request }, (root) => {
+      mkdirSync(join(root, 'deep/pipelines'), { recursive: true });
+      writeFileSync(join(root, 'deep/pipelines/a.yaml'), 'one');
+    });
+    const a = join(folder, 'deep/pipelines/a.yaml');
+    watching.update([a]);
+    rmSync(join(folder, 'deep'), { recursive: true });
+    await expect(1);
+    // What a load that finds no folder says.
+    watching.update([]);
+    mkdirSync(join(folder, 'deep/pipelines'), { recursive: true });
+    write('deep/pipelines/a.yaml', 'two');
+    await expect(2);
+    write('deep/pipelines/a.yaml', 'three');
+    await expect(3);
+    watching.update([a]);
+    write('deep/pipelines/b.yaml', 'new');
+    await expect(4);
+  });
+}
+
+test('a folder in whose place another one is moved is followed there, and told when the contents differ', async (t) => {
+  const { folder, watching, write, expect } = await stage(t, { paths: ['pipelines'] }, (root) => {
+    for (const name of ['pipelines', 'same', 'other']) mkdirSync(join(root, name));
+    writeFileSync(join(root, 'pipelines/a.yaml'), 'one');
+    writeFileSync(join(root, 'same/a.yaml'), 'one');
+    writeFileSync(join(root, 'other/a.yaml'), 'two');
+  });
+  const replaceBy = (name: string): void => {
+    renameSync(join(folder, 'pipelines'), join(folder, `before-${name}`));
+    renameSync(join(folder, name), join(folder, 'pipelines'));
+  };
+  watching.update([join(folder, 'pipelines/a.yaml')]);
+  write('pipelines/a.yaml', 'before');
+  await expect(1);
+  replaceBy('other');
+  await expect(2);
+  write('pipelines/a.yaml', 'one');
+  await expect(3);
+  replaceBy('same');
+  await sleep(1_500);
+  await expect(3);
+  write('pipelines/a.yaml', 'three');
+  await expect(4);
+});
+
+test('a link that is turned to another folder is followed there, as deployments swap releases', async (t) => {
+  const { folder, watching, write, expect } = await stage(t, { paths: ['current'] }, (root) => {
+    for (const release of ['1', '2', '3']) {
+      mkdirSync(join(root, 'releases', release), { recursive: true });
+      writeFileSync(join(root, 'releases', release, 'a.yaml'), release);
+    }
+    symlinkSync('releases/1', join(root, 'current'));
+  });
+  const turnTo = (release: string): void => {
+    symlinkSync(`releases/${release}`, join(folder, 'next'));
+    renameSync(join(folder, 'next'), join(folder, 'current'));
+  };
+  watching.update([join(folder, 'current/a.yaml')]);
+  turnTo('2');
+  await expect(1);
+  write('releases/2/a.yaml', 'newer');
+  await expect(2);
+  write('releases/1/a.yaml', 'nobody looks here any more');
+  await expect(2);
+  turnTo('3');
+  await expect(3);
+  write('releases/3/b.yaml', 'new');
+  await expect(4);
+});
+
+test('a file whose link leads through a link that is turned is noticed', async (t) => {
+  const { folder, write, expect } = await stage(t, { paths: ['b.yaml'] }, (root) => {
+    for (const release of ['1', '2']) {
+      mkdirSync(join(root, release));
+      writeFileSync(join(root, release, 'b.yaml'), release);
+    }
+    symlinkSync('1', join(root, 'current'));
+    mkdirSync(join(root, 'shared'));
+    symlinkSync('../current/b.yaml', join(root, 'shared/b.yaml'));
+    symlinkSync('shared/b.yaml', join(root, 'b.yaml'));
+  });
+  unlinkSync(join(folder, 'current'));
+  symlinkSync('2', join(folder, 'current'));
+  await expect(1);
+  write('2/b.yaml', 'newer');
+  await expect(2);
+});
