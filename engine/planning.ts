@@ -112,6 +112,7 @@ export class Planning {
       to,
       live: { routes, circuits },
       settings: await this.#settings(mask),
+      removedGrace: this.#deps.settings.delivery.removedGrace,
       mask,
     });
   }

@@ -25,8 +25,24 @@ const titles: Readonly<Record<RouteAction, string>> = {
 };
 
 /** A value of a field in one line; a field that is not there is `–`. */
-const valueText = (value: unknown, length: number): string =>
-  value === undefined ? '–' : shorten(inert(JSON.stringify(value)), length);
+const valueText = (value: unknown): string => (value === undefined ? '–' : inert(JSON.stringify(value)));
+
+/** Where the first difference begins; the length of the shorter one when the other goes on behind it. */
+function firstDifference(one: string, other: string): number {
+  const length = Math.min(one.length, other.length);
+  for (let at = 0; at < length; at += 1) if (one[at] !== other[at]) return at;
+  return length;
+}
+
+/** Both values in at most `length` characters each, cut so that what differs is seen: `…/v1/orders" → …/v2/orders"`. */
+function changeTexts({ before, after }: FieldChange, length: number): readonly [string, string] {
+  const [old, now] = [valueText(before), valueText(after)];
+  const isLong = Math.max(old.length, now.length) > length;
+  // Half of the room is for what stands in front of the difference, so that people find the place.
+  const start = isLong ? Math.max(0, firstDifference(old, now) - Math.floor(length / 2)) : 0;
+  const cut = (text: string): string => shorten(start < 2 ? text : `…${text.slice(start + 1)}`, length);
+  return [cut(old), cut(now)];
+}
 
 function workText(live: LiveWork): string {
   const { waiting, pending, retrying, due, dead, exact, held } = live;
@@ -69,9 +85,9 @@ const placeText = ({ place }: RoutePlan): string => `${place.file}:${place.line}
 /** `path  before → after`, with the paths in one column. */
 function fieldLines(fields: readonly FieldChange[], indent: string): string[] {
   const width = Math.min(40, Math.max(0, ...fields.map(({ path }) => path.length)));
-  return fields.map(({ path, before, after }) => {
-    const [old, now] = [valueText(before, 60), valueText(after, 60)];
-    return `${indent}${inert(path).padEnd(width)}  ${paint('red', old)} → ${paint('green', now)}`;
+  return fields.map((field) => {
+    const [old, now] = changeTexts(field, 60);
+    return `${indent}${inert(field.path).padEnd(width)}  ${paint('red', old)} → ${paint('green', now)}`;
   });
 }
 
@@ -158,10 +174,10 @@ const fieldTable = (fields: readonly FieldChange[]): string[] =>
     : [
         '| field | before | after |',
         '|---|---|---|',
-        ...fields.map(
-          ({ path, before, after }) =>
-            `| ${code(path)} | ${code(valueText(before, 200))} | ${code(valueText(after, 200))} |`,
-        ),
+        ...fields.map((field) => {
+          const [old, now] = changeTexts(field, 200);
+          return `| ${code(field.path)} | ${code(old)} | ${code(now)} |`;
+        }),
         '',
       ];
 
@@ -194,9 +210,10 @@ function partSection(
 ): string[] {
   if (parts.length === 0) return [];
   const lines = parts.map(({ name, action, fields }) => {
-    const changes = fields.map(
-      ({ path, before, after }) => `${code(path)} ${code(valueText(before, 80))} → ${code(valueText(after, 80))}`,
-    );
+    const changes = fields.map((field) => {
+      const [old, now] = changeTexts(field, 80);
+      return `${code(field.path)} ${code(old)} → ${code(now)}`;
+    });
     return `- ${code(name)} ${titles[action]}${action === 'change' ? `: ${changes.join(', ')}` : ''}`;
   });
   return [`#### ${title}`, '', ...lines, ''];

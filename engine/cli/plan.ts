@@ -55,6 +55,7 @@ async function compare(paths: readonly string[], flags: PlanFlags): Promise<Plan
         before: mask(path, change.before),
         after: mask(path, change.after),
       })),
+      removedGrace: before.settings.delivery.removedGrace,
       mask,
     });
   });

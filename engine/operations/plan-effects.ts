@@ -45,10 +45,7 @@ function started({ live, consumerGroup, previousGroup }: Planned, { startFrom }:
   }
 }
 
-/** See worker/claims.ts: a rolling change, or a commit that is reverted at once, costs nothing. */
-const nobody = 'no engine has had the route for five minutes';
-
-function stopped({ live, consumerGroup }: Planned, after: Route | undefined): string[] {
+function stopped({ live, consumerGroup }: Planned, after: Route | undefined, removedGrace: number): string[] {
   const pending =
     live === undefined || live.pending === 0 ? 'what runs' : `${count(live.pending, 'pending')}: what runs`;
   const ends = `${pending} may end; what does not end in time is handed back and waits`;
@@ -64,6 +61,8 @@ function stopped({ live, consumerGroup }: Planned, after: Route | undefined): st
     return [ends, 'its group goes on under the name that it had before, with all that is in it'];
   const retries = live === undefined ? '' : amounts(live, ['pending', 'retrying', 'due']);
   const waiting = live === undefined ? '' : amounts(live, ['waiting', 'dead']);
+  // See worker/claims.ts: a rolling change, or a commit that is reverted at once, costs nothing.
+  const nobody = `no engine has had the route for ${formatDuration(removedGrace)}`;
   return [
     ends,
     ...(retries === ''
@@ -106,7 +105,6 @@ function fieldEffects({ fields, live }: Planned, before: Route, after: Route): s
       ? ['what waits or retries is asked the new condition, and settled as unmatched if it fails']
       : []),
     ...(touched('transform') ? ['the next attempt of what retries sees the new data'] : []),
-    ...(touched('ordering') ? ['what waits stands in line by the new key'] : []),
     ...(touched('rateLimit') ? ['what was postponed keeps its time, and is asked the new limit then'] : []),
     ...(fewer
       ? [`what has made ${maxAttempts} attempts or more ends as a dead letter (exhausted) when it fails again`]
@@ -153,12 +151,18 @@ function circuitEffects({ breaker, circuits, live }: Planned): string[] {
   }
 }
 
-export function effectsOf(plan: Planned, before: Route | undefined, after: Route | undefined): string[] {
+/** `removedGrace`: how long nobody has had a route until its retries end, in ms. */
+export function effectsOf(
+  plan: Planned,
+  before: Route | undefined,
+  after: Route | undefined,
+  removedGrace: number,
+): string[] {
   const ran = before?.enabled === true;
   const runs = after?.enabled === true;
   if (!ran && !runs)
     return after === undefined ? stoppedAlready(plan) : ['is switched off: nothing runs, before or after'];
-  if (!runs) return stopped(plan, after);
+  if (!runs) return stopped(plan, after, removedGrace);
   if (!ran || before === undefined) return [...started(plan, after), ...circuitEffects(plan)];
   const name =
     plan.action === 'rename' ? [`keeps position, retries, dead letters, breaker and totals of ${before.group}`] : [];

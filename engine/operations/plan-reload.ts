@@ -30,6 +30,8 @@ export interface PlanInput {
   /** Undefined: no bus was asked. */
   readonly live: Live | undefined;
   readonly settings: readonly FieldChange[];
+  /** `delivery.removedGrace` of what runs before, in ms: what is only read at a start does not change with a reload. */
+  readonly removedGrace: number;
   /** Takes secrets out of a value that is going to be shown. */
   readonly mask: (path: string, value: unknown) => unknown;
 }
@@ -188,7 +190,7 @@ function statusOf({ before, after }: Change, lookup: Lookup | undefined): RouteS
 const maskFields = (fields: readonly FieldChange[], mask: PlanInput['mask']): FieldChange[] =>
   fields.map(({ path, before, after }) => ({ path, before: mask(path, before), after: mask(path, after) }));
 
-function routePlan(change: Change, lookup: Lookup | undefined, mask: PlanInput['mask']): RoutePlan[] {
+function routePlan(change: Change, lookup: Lookup | undefined, { mask, removedGrace }: PlanInput): RoutePlan[] {
   const { action, before, after } = change;
   const route = after ?? before;
   if (route === undefined) return [];
@@ -209,7 +211,7 @@ function routePlan(change: Change, lookup: Lookup | undefined, mask: PlanInput['
     circuits,
     live: workOf(status, circuits),
   };
-  return [{ ...planned, effects: effectsOf(planned, before, after) }];
+  return [{ ...planned, effects: effectsOf(planned, before, after, removedGrace) }];
 }
 
 /** Entries of two maps that are not the same, by key. */
@@ -275,7 +277,7 @@ function summarize(routes: readonly RoutePlan[], total: number): PlanSummary {
 export function planReload(input: PlanInput): Plan {
   const { before, after, from, to, live, settings, mask } = input;
   const lookup = live === undefined ? undefined : lookUp(live, after);
-  const routes = changesOf(before, after).flatMap((change) => routePlan(change, lookup, mask));
+  const routes = changesOf(before, after).flatMap((change) => routePlan(change, lookup, input));
   const parts = { eventTypes: typePlans(before, after), pipelines: pipelinePlans(before, after, mask), settings };
   return {
     version: 1,

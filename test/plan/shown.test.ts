@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { planMarkdown, planText } from '../../engine/cli/plan-text.ts';
-import type { Generation, Route } from '../../engine/core/route.ts';
+import type { Generation, OrderingRule, Route } from '../../engine/core/route.ts';
 import { type Live, type Plan, planReload } from '../../engine/operations/index.ts';
+import type { PlanInput } from '../../engine/operations/plan-reload.ts';
 import { breakerPolicy, retryPolicy, routeOf } from '../support/policies.ts';
 
 const generation = (routes: readonly Route[], description?: string): Generation => ({
@@ -13,7 +14,7 @@ const generation = (routes: readonly Route[], description?: string): Generation 
   eventTypes: new Map(),
 });
 
-const planOf = (before: Generation, after: Generation, live?: Live): Plan =>
+const planOf = (before: Generation, after: Generation, live?: Live, more: Partial<PlanInput> = {}): Plan =>
   planReload({
     before,
     after,
@@ -21,7 +22,9 @@ const planOf = (before: Generation, after: Generation, live?: Live): Plan =>
     to: { kind: 'files', name: 'b' },
     live,
     settings: [],
+    removedGrace: 300_000,
     mask: (_, value) => value,
+    ...more,
   });
 
 test('a plan on a terminal says each thing in one line', () => {
@@ -68,6 +71,46 @@ test('a plan on a terminal says each thing in one line', () => {
       'routes: 1 changed, 0 unchanged',
     ],
   );
+});
+
+const effectsBetween = (before: Partial<Route>, after: Partial<Route>): readonly string[] => {
+  const [route] = planOf(generation([routeOf(before)]), generation([routeOf({ hash: 'h2', ...after })])).routes;
+  return (route?.effects ?? []).slice(1);
+};
+const by = (source: string): { readonly ordering: OrderingRule } => ({ ordering: { source, key: () => '' } });
+
+test('what ordering does is said once, and of a key only where there is one', () => {
+  const put = 'what waits or retries is put in line by the new key before anything new is read';
+  assert.deepEqual(effectsBetween(by('event.subject'), {}), [
+    'what stood in line runs in no order, some of it up to 5m later',
+  ]);
+  assert.deepEqual(effectsBetween(by('event.subject'), by('event.source')), [put]);
+  assert.deepEqual(effectsBetween({}, by('event.source')), [`one engine at a time reads the route; ${put}`]);
+});
+
+test('how long a route may be away is what the settings say', () => {
+  const plan = planOf(generation([routeOf()]), generation([]), undefined, { removedGrace: 90_000 });
+  assert.match(planText(plan), /end as dead letters \(route_removed\) once no engine has had the route for 90s$/m);
+});
+
+test('a long value is cut around what changes in it', () => {
+  const long = (tail: string): Partial<Route> => ({ options: { to: `${'x'.repeat(300)}${tail}` } });
+  const shown = (before: string, after: string): readonly (readonly string[])[] => {
+    const plan = planOf(generation([routeOf(long(before))]), generation([routeOf({ hash: 'h2', ...long(after) })]));
+    const text = /^ {4}with\.to {2}(.*) → (.*)$/m.exec(planText(plan));
+    const markdown = /^\| `with\.to` \| `(.*)` \| `(.*)` \|$/m.exec(planMarkdown(plan));
+    return [text?.slice(1) ?? [], markdown?.slice(1) ?? []];
+  };
+  const [text = [], markdown = []] = shown(`/v1/${'y'.repeat(300)}`, `/v2/${'y'.repeat(300)}`);
+  for (const [old = '', now = ''] of [text, markdown]) {
+    assert.match(old, /^…x+\/v1\/y+…$/);
+    assert.match(now, /^…x+\/v2\/y+…$/);
+  }
+  assert.deepEqual(
+    [...text, ...markdown].map(({ length }) => length),
+    [60, 60, 200, 200],
+  );
+  assert.deepEqual(shown('', ' and more')[0], [`…${'x'.repeat(29)}"`, `…${'x'.repeat(29)} and more"`]);
 });
 
 const hostile = 'x | y ``` <img src=x onerror=alert(1)> \u001b[2J [a](b) @team #1 \r\n# head';
