@@ -55,7 +55,7 @@ What happens with our events, written for [EventFlow](https://www.npmjs.com/pack
 const recommended = `${JSON.stringify({ recommendations: ['redhat.vscode-yaml'] }, null, 2)}\n`;
 
 /** The bus of this machine stays here; the schemas go along, so that editors know the fields right after a clone. */
-const ignored = ['node_modules/', '.env', '.eventflow/*', '!.eventflow/*.json'];
+const ignored = ['node_modules/', '.env', '.eventflow/*', '!.eventflow/*schema.json'];
 
 async function withIgnored(path: string): Promise<string> {
   const text = (await readIfThere(path)) ?? '';

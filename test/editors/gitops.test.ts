@@ -260,6 +260,6 @@ test('what is generated is in git after the first steps, and the bus is not', as
   for (const file of ['.eventflow/schema.json', '.vscode/settings.json']) assert.ok(known.includes(file), file);
   assert.ok(known.some((file) => /^monitoring\/dashboards\/.*\.json$/.test(file)));
   assert.ok((await readdir(join(folder, 'monitoring'))).includes('alerts'));
-  await writeFile(join(folder, '.eventflow/bus.db'), '');
+  for (const name of ['bus.db', 'last-good.json']) await writeFile(join(folder, '.eventflow', name), '');
   assert.equal(await must('git status --porcelain -- .eventflow'), '');
 });
