@@ -153,8 +153,12 @@ class RunningEngine implements Engine {
   }
 
   async start(): Promise<void> {
+    // Before anything is read: what changes while the engine starts is told when it has.
+    const begun = Promise.withResolvers<void>();
+    this.#watch(begun.promise);
     // What is wrong with the files is said before anything is opened: a broken start leaves no trace.
     const first = await this.#load();
+    this.#watcher?.update(first.files);
     const fallback = first.ok ? undefined : await this.#lastGood.fallBack(this.#plugins.next, printDiagnostics(first));
     if (fallback !== undefined) this.#secrets = [...this.#secrets, ...fallback.secrets];
     this.#bus = await this.#openBus();
@@ -178,7 +182,7 @@ class RunningEngine implements Engine {
     this.#guard();
     await this.#startRoutes(fallback);
     await this.#listen();
-    this.#watch(first.files);
+    begun.resolve();
     this.#trimmer = setInterval(() => void this.#trim(), trimPause).unref();
     this.#ready = true;
     const { generation, number } = this.generation();
@@ -358,18 +362,12 @@ class RunningEngine implements Engine {
     return count;
   }
 
-  #watch(files: readonly string[]): void {
-    if (this.#options.watch === false) return;
-    const { settings, cwd } = this.#options;
-    const { watchPollMs: pollMs } = this.#options;
+  #watch(begun: Promise<void>): void {
+    const { settings, cwd, watch, watchPollMs: pollMs } = this.#options;
+    if (watch === false) return;
+    const onChange = (): Promise<void> => begun.then(() => void this.reload('files'));
     const poll = pollMs === undefined ? {} : { pollMs };
-    this.#watcher = watchFiles({
-      ...poll,
-      paths: settings.pipelines,
-      cwd,
-      files,
-      onChange: () => void this.reload('files'),
-    });
+    this.#watcher = watchFiles({ ...poll, paths: settings.pipelines, cwd, onChange });
   }
 
   /** Looks at the store, trims, and learns by it whether the bus answers. */
