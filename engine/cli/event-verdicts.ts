@@ -52,13 +52,25 @@ export interface ExplainRequest {
   readonly now: number;
 }
 
+const unreadable: Readonly<Record<string, string>> = { ENOENT: 'nothing', EISDIR: 'a folder' };
+
+async function readEventFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    const got = unreadable[code] ?? message;
+    throw new Failure(exit.failed, `expected a file with an event at ${path}, got ${got}; name one, or - for stdin`);
+  }
+}
+
 /** The texts of events in a file or stdin: one document, a list, or one on each line. Throws a `Failure`. */
 export async function readEventTexts(file: string | undefined): Promise<string[]> {
   if ((file === undefined || file === '-') && process.stdin.isTTY) {
     throw new UsageError('expected a file, or an event on stdin, got neither');
   }
   const name = file === undefined || file === '-' ? 'stdin' : file;
-  const read = name === 'stdin' ? await readText(process.stdin) : await readFile(name, 'utf8');
+  const read = name === 'stdin' ? await readText(process.stdin) : await readEventFile(name);
   const text = read.replace(/^\ufeff/, '');
   if (text.trim() === '') throw new Failure(exit.failed, `expected an event in ${name}, got nothing`);
   const whole = parse(text);

@@ -149,7 +149,12 @@ test('what is no JSON, nothing at all, and a missing file end with 1 and say so'
     assert.equal(code, 1);
     assert.match(stderr, message);
   }
-  const { code, stderr } = await explain('', join(folder, 'nope.json'));
-  assert.equal(code, 1);
-  assert.match(stderr, /ENOENT/);
+  for (const [path, message] of [
+    ['nope.json', /expected a file with an event at .*nope\.json, got nothing; name one, or - for stdin\n$/],
+    ['.', /expected a file with an event at .*, got a folder; name one, or - for stdin\n$/],
+  ] as const) {
+    const { code, stderr } = await explain('', join(folder, path));
+    assert.equal(code, 1);
+    assert.match(stderr, message);
+  }
 });
