@@ -95,7 +95,7 @@ function handle(deps: HandlerDeps, event: EventEnvelope, delivery: RunningDelive
   // Its publisher never heard that it is stored, and a failover has undone that.
   if (pair === undefined) return undefined;
   const firstRun = pair.runs === 0;
-  ledger.started(pair, delivery.attempt, host);
+  ledger.started(pair, delivery, host);
   ledger.breakers.started(route, event, delivery.period, delivery.probe, host);
   ledger.rates.started(route, event);
   const script = scriptOf(endpoints.seed, route.group, event.id);

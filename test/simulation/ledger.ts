@@ -5,6 +5,7 @@
 import type { Entry, GroupSpec, Publication, PublishResult, SettleItem } from '../../engine/bus/bus.ts';
 import { backoff } from '../../engine/core/backoff.ts';
 import { matchAny } from '../../engine/core/match.ts';
+import type { RunningDelivery } from '../../engine/worker/running.ts';
 import { maxCrashes } from '../../engine/worker/suspects.ts';
 import { BreakerLedger } from './breaker-ledger.ts';
 import type { BusModel } from './model/bus-model.ts';
@@ -132,6 +133,7 @@ export class Ledger {
       this.#run.note(() => `${consumer} gets ${group} ${entry.id} ${pair.event.eventId}, start ${entry.starts}`);
       pair.handOuts += 1;
       pair.holder = consumer;
+      pair.entry = entry.id;
     }
   }
 
@@ -183,7 +185,7 @@ export class Ledger {
 
   // ── runs ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  started(pair: Pair, attempt: number, host: Host): void {
+  started(pair: Pair, { attempt, entry }: Pick<RunningDelivery, 'attempt' | 'entry'>, host: Host): void {
     const { group, event, holder } = pair;
     pair.runs += 1;
     this.order.started(pair);
@@ -195,11 +197,11 @@ export class Ledger {
     if (attempt > most)
       this.#run.fail('no more attempts than the policy allows', `${group} ${event.origin}: ${attempt}`);
     // One that thaws may run what it held before, and is fenced when it settles.
-    const current = holder?.startsWith(`${host.name}#`) === true;
+    const current = entry.id === pair.entry && holder?.startsWith(`${host.name}#`) === true;
     if (current && pair.waits && attempt !== pair.dueAttempt) {
       this.#run.fail('a wait spends no attempt', `${group} ${event.origin}: ${attempt} after ${pair.dueAttempt}`);
     }
-    pair.waits = false;
+    if (current) pair.waits = false;
     if (current && attempt === pair.dueAttempt && this.#time.now < pair.dueAt) {
       const detail = `${group} ${event.origin}, ${pair.dueAt - this.#time.now} ms early`;
       this.#run.fail('no retry runs before its time', detail);

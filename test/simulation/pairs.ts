@@ -18,6 +18,8 @@ export interface Pair {
   /** `gone`: discarded by a person, or dropped by the policy. */
   state: 'open' | 'acked' | 'gone';
   holder: string | undefined;
+  /** The entry that was handed out last. */
+  entry: string | undefined;
   handOuts: number;
   runs: number;
   succeeded: number;
@@ -37,7 +39,7 @@ export interface Pair {
 }
 
 export const newPair = (group: string, event: Recorded): Pair => ({
-  ...{ group, event, state: 'open', holder: undefined },
+  ...{ group, event, state: 'open', holder: undefined, entry: undefined },
   ...{ handOuts: 0, runs: 0, succeeded: 0, skipped: 0, refused: 0, lostLeases: 0 },
   ...{ dueAt: 0, dueAttempt: 0, waits: false, touched: false, unmatched: false },
 });
