@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
 import { endsWithUs } from '../support/children.ts';
 import { type CliEnded, type CliSetting, eventflow } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
@@ -119,12 +119,13 @@ interface Watched {
 }
 
 /** Resolves when it waits for changes. */
-async function watch(args: readonly string[], cwd: string, input = ''): Promise<Watched> {
+async function watch(t: TestContext, args: readonly string[], cwd: string, input = ''): Promise<Watched> {
   const child = spawn(process.execPath, ['--conditions=eventflow-source', cli, 'validate', '--watch', ...args], {
     cwd,
     env: { PATH: process.env['PATH'], NO_COLOR: '1' },
   });
   endsWithUs(child);
+  t.after(() => child.kill('SIGKILL'));
   const closed = once(child, 'close') as Promise<[number | null]>;
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk));
@@ -138,10 +139,10 @@ async function watch(args: readonly string[], cwd: string, input = ''): Promise<
   return { said: () => said, end };
 }
 
-test('validate --watch waits for broken settings to be mended', async () => {
+test('validate --watch waits for broken settings to be mended', async (t) => {
   const place = await mkdtemp(join(folder, 'broken-'));
   await writeFile(join(place, 'eventflow.yaml'), 'log: { level: loud }\n');
-  const watched = await watch([], place);
+  const watched = await watch(t, [], place);
   assert.equal(watched.said().match(/EF2003/g)?.length, 1);
   await mkdir(join(place, 'pipelines'));
   await writeFile(join(place, 'eventflow.yaml'), 'log: { level: warn }\n');
@@ -149,14 +150,14 @@ test('validate --watch waits for broken settings to be mended', async () => {
   assert.equal(await watched.end(), 0);
 });
 
-test('validate --watch follows the settings to another folder', async () => {
+test('validate --watch follows the settings to another folder', async (t) => {
   const place = await mkdtemp(join(folder, 'moved-'));
   for (const name of ['one', 'two']) {
     await mkdir(join(place, name));
     await writeFile(join(place, name, 'a.yaml'), `in: ${name}\n`);
   }
   await writeFile(join(place, 'eventflow.yaml'), 'pipelines: [one]\n');
-  const watched = await watch([], place);
+  const watched = await watch(t, [], place);
   await writeFile(join(place, 'eventflow.yaml'), 'pipelines: [two]\n');
   await eventually('the report about the other folder', () => watched.said().includes('two/a.yaml:1'), 30_000);
   await writeFile(join(place, 'two/new.yaml'), 'also: wrong\n');
@@ -164,20 +165,20 @@ test('validate --watch follows the settings to another folder', async () => {
   assert.equal(await watched.end(), 0);
 });
 
-test('validate --watch keeps what it read from stdin', async () => {
+test('validate --watch keeps what it read from stdin', async (t) => {
   const path = join(folder, 'beside-stdin.yaml');
   await writeFile(path, good);
-  const watched = await watch(['-', path], root, bad.replaceAll('order', 'offer'));
+  const watched = await watch(t, ['-', path], root, bad.replaceAll('order', 'offer'));
   await writeFile(path, good.replace('hook\n', 'hooks\n'));
   await eventually('a second report', () => (watched.said().match(/^stdin:.* EF2001/gm)?.length ?? 0) > 1, 30_000);
   assert.doesNotMatch(watched.said(), /EF1011/);
   assert.equal(await watched.end(), 0);
 });
 
-test('validate --watch checks again at each change, until it is ended', async () => {
+test('validate --watch checks again at each change, until it is ended', async (t) => {
   const path = join(folder, 'watched.yaml');
   await writeFile(path, bad);
-  const watched = await watch([path], root);
+  const watched = await watch(t, [path], root);
   assert.match(watched.said(), /EF2001/);
   await writeFile(path, good);
   await eventually('the second report', () => watched.said().includes('no problems'), 30_000);
