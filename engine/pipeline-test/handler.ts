@@ -15,6 +15,8 @@ export interface ScriptedDeps {
   readonly timers: Timers;
   readonly render: (scope: Readonly<Record<string, unknown>>) => unknown;
   readonly answer: (event: string) => Answer;
+  /** Where everything goes; undefined: the handler says no targets. */
+  readonly target: string | undefined;
   /** `options`: undefined when a template cannot be rendered. */
   readonly onStart: (event: string, attempt: number, options: unknown) => void;
 }
@@ -75,5 +77,6 @@ export function scriptedHandler(deps: ScriptedDeps): Handler {
     const answers = events.map((event, at) => beginOne(event, batch.deliveries[at] as Delivery));
     return Promise.all(answers.map((answer) => resultOf(answer, batch.signal)));
   }
-  return { handle, handleBatch };
+  const { target } = deps;
+  return { handle, handleBatch, ...(target === undefined ? {} : { target: () => target }) };
 }

@@ -3,10 +3,8 @@ import type { PathStep } from '../config/diagnostic.ts';
 import type { Route } from '../core/route.ts';
 import type { Mismatch } from './compare.ts';
 import type { DeadLetter, Expect } from './test-file.generated.ts';
-import type { Happening, Timeline } from './timeline.ts';
+import type { Letter, Timeline } from './timeline.ts';
 import { formatTime, isWithin, parseSpan } from './words.ts';
-
-type Letter = Extract<Happening, { kind: 'dead' }>;
 
 interface Fault {
   readonly field: keyof DeadLetter;
@@ -34,18 +32,44 @@ function differences(expected: DeadLetter, got: Letter): Fault[] {
   ];
 }
 
-/** Those that are still there: a letter that was redriven went on. */
-function lettersIn(timeline: Timeline): Letter[] {
-  return timeline.of('dead').filter((letter) => {
-    const later = timeline.happenings.slice(timeline.happenings.indexOf(letter) + 1);
-    return !later.some(
-      (one) => 'event' in one && 'route' in one && one.route === letter.route && one.event === letter.event,
-    );
-  });
+/** The one with the fewest differences; undefined: there is none at all. */
+function nearestOf(expected: DeadLetter, letters: readonly Letter[]): Letter | undefined {
+  const count = (one: Letter): number => differences(expected, one).length;
+  return letters.toSorted((one, other) => count(one) - count(other))[0];
 }
 
 const told = ({ route, event, reason, at, fault }: Letter): string =>
   `${route}: ${event}, ${reason} at ${formatTime(at)} (${fault.code}: ${fault.message})`;
+
+interface Wanted {
+  readonly index: number;
+  readonly letter: DeadLetter;
+  readonly group: string;
+}
+
+const fits = ({ letter, group }: Wanted, got: Letter): boolean =>
+  got.route === group && differences(letter, got).length === 0;
+
+/** As many pairs as there can be, by augmenting paths: an expectation that fits several letters takes none from another. */
+function pairs(wanted: readonly Wanted[], got: readonly Letter[]): ReadonlyMap<Letter, Wanted> {
+  const taken = new Map<Letter, Wanted>();
+  const place = (one: Wanted, seen: Set<Letter>): boolean => {
+    const mayTake = (letter: Letter): boolean => {
+      const holder = taken.get(letter);
+      if (holder === undefined) return true;
+      if (seen.has(letter)) return false;
+      seen.add(letter);
+      return place(holder, seen);
+    };
+    const choice =
+      got.find((letter) => !taken.has(letter) && fits(one, letter)) ??
+      got.find((letter) => fits(one, letter) && mayTake(letter));
+    if (choice !== undefined) taken.set(choice, one);
+    return choice !== undefined;
+  };
+  for (const one of wanted) place(one, new Set());
+  return taken;
+}
 
 export function letterFailures(
   { timeline }: { readonly timeline: Timeline },
@@ -54,19 +78,20 @@ export function letterFailures(
   routeNamed: (name: string) => Route,
 ): Mismatch[] {
   if (expected === 'any') return [];
-  const left = lettersIn(timeline);
-  const unmet: { index: number; letter: DeadLetter; group: string }[] = [];
-  for (const [index, letter] of (expected ?? []).entries()) {
-    const { group } = routeNamed(letter.route);
-    const at = left.findIndex((one) => one.route === group && differences(letter, one).length === 0);
-    if (at === -1) unmet.push({ index, letter, group });
-    else left.splice(at, 1);
-  }
+  const wanted = (expected ?? []).map((letter, index) => ({ index, letter, group: routeNamed(letter.route).group }));
+  const letters = timeline.letters();
+  const taken = pairs(wanted, letters);
+  const met = new Set(taken.values());
+  const unmet = wanted.filter((one) => !met.has(one));
+  const left = letters.filter((one) => !taken.has(one));
   const failures = unmet.flatMap(({ index, letter, group }): Mismatch[] => {
-    const near = left.findIndex(({ route }) => route === group);
-    const [other] = near === -1 ? [] : left.splice(near, 1);
+    const other = nearestOf(
+      letter,
+      left.filter(({ route }) => route === group),
+    );
     if (other === undefined)
       return [{ path: [...path, index], message: `expected a dead letter of ${group}, got none` }];
+    left.splice(left.indexOf(other), 1);
     return differences(letter, other).map(({ field, message }) => ({ path: [...path, index, field], message }));
   });
   return [...failures, ...left.map((one) => ({ path, message: `expected no other dead letter, got ${told(one)}` }))];

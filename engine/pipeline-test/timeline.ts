@@ -46,9 +46,17 @@ export type Happening = What & {
   readonly at: number;
 };
 
+export type Letter = Extract<Happening, { kind: 'dead' }>;
+
+/** What becomes of an event when its turn to be published has come. */
+export const tries = ['published', 'rejected', 'repeated'] as const;
+
 export class Timeline {
   readonly happenings: readonly Happening[];
   readonly #known = new Map<string, readonly Happening[]>();
+  /** The last that happened to an event in a route. */
+  #lasts: ReadonlyMap<string, Happening> | undefined;
+  #tried: ReadonlySet<string> | undefined;
 
   constructor(happenings: readonly Happening[]) {
     this.happenings = happenings;
@@ -57,6 +65,23 @@ export class Timeline {
   /** What had happened by then; `at` in ms from the start. */
   upTo(at: number): Timeline {
     return new Timeline(this.happenings.filter((one) => one.at <= at));
+  }
+
+  /** Dead letters that are still there: one that was redriven went on. Of all routes, or of one group. */
+  letters(route?: string): readonly Letter[] {
+    this.#lasts ??= new Map(
+      this.happenings.flatMap((one) =>
+        'route' in one && 'event' in one ? [[JSON.stringify([one.route, one.event]), one] as const] : [],
+      ),
+    );
+    const lasts = this.#lasts;
+    return this.of('dead', route).filter((one) => lasts.get(JSON.stringify([one.route, one.event])) === one);
+  }
+
+  /** Whether its turn to be published has come, whatever came of it. */
+  hasTried(event: string): boolean {
+    this.#tried ??= new Set(tries.flatMap((kind) => this.of(kind).map((one) => one.event)));
+    return this.#tried.has(event);
   }
 
   /** Asked often, of runs with thousands of events: each answer is looked for once. */

@@ -4,9 +4,13 @@ import type { Route } from '../core/route.ts';
 import { decodeEvent } from '../event.ts';
 import type { PlannedEvent } from './events.ts';
 import type { Timeline } from './timeline.ts';
+import { formatTime } from './words.ts';
 
 export interface Verdict {
-  /** As tests write it: `matched`, `unmatched: type` …; `rejected` when no route saw the event. */
+  /**
+   * As tests write it: `matched`, `unmatched: type` …; `rejected` when no route saw the event, `unpublished` when none has
+   * yet.
+   */
   readonly word: string;
   readonly why: string;
 }
@@ -16,6 +20,7 @@ export function verdictOf(route: Route, event: PlannedEvent, timeline: Timeline)
   const { id, type } = event;
   const refused = timeline.of('rejected').find((one) => one.event === id);
   if (refused !== undefined) return { word: 'rejected', why: refused.why };
+  if (!timeline.hasTried(id)) return { word: 'unpublished', why: `its time is ${formatTime(event.at)}` };
   if (!route.enabled) return { word: 'unmatched: disabled', why: 'the route says enabled: false' };
   if (!matchAny(route.on)(type)) {
     return { word: 'unmatched: type', why: `the route takes ${route.on.join(', ')}, and this is ${type}` };
@@ -35,7 +40,7 @@ export function fateOf(route: Route, id: string, timeline: Timeline): string {
   const { group } = route;
   const settled = timeline.of('settled', group).find(({ event }) => event === id);
   if (settled !== undefined) return settled.status;
-  const dead = timeline.of('dead', group).find(({ event }) => event === id);
+  const dead = timeline.letters(group).find(({ event }) => event === id);
   return dead === undefined ? 'waiting' : `dead (${dead.reason})`;
 }
 

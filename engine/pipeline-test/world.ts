@@ -21,9 +21,10 @@ import { dice } from './dice.ts';
 import type { PlannedEvent } from './events.ts';
 import { scriptedHandler } from './handler.ts';
 import { compileOptions } from './render.ts';
+import { targetOf } from './target.ts';
 import type { Answers } from './test-file.generated.ts';
 import { type Ending, VirtualTime } from './time.ts';
-import { type Happening, Timeline } from './timeline.ts';
+import { type Happening, Timeline, tries } from './timeline.ts';
 import { formatTime } from './words.ts';
 
 export interface RunRequest {
@@ -33,9 +34,9 @@ export interface RunRequest {
   readonly events: readonly PlannedEvent[];
   /** By group. */
   readonly answers: ReadonlyMap<string, Answers>;
-  /** Undefined: no jitter. */
+  /** Undefined: no jitter, and waits of limits and breakers that are spread as they are each time. */
   readonly seed: number | undefined;
-  /** ms [until everything is settled]. */
+  /** ms; all of it passes [until everything is settled]. */
   readonly until: number | undefined;
   /** See {@link VirtualTime.run} [false]. */
   readonly everyMoment?: boolean;
@@ -57,6 +58,8 @@ const longest = 400 * day;
 const leaseMs = 4_000 * day;
 const maxSteps = 2_000_000;
 const promoteBatch = 500;
+/** Letters in a row that come back in vain before a target counts as down for good. */
+const mostReturns = 50;
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -109,14 +112,15 @@ class World {
   }
 
   async run(): Promise<RunRecord> {
-    const { events, until = longest, everyMoment } = this.#request;
+    const { events, until, everyMoment } = this.#request;
     const time = this.#time;
     const routes = [...this.#generation.routes.values()].filter(({ enabled }) => enabled);
     const commit = await time.finish(this.#table.prepare({ start: routes, change: [], stop: [] }, this.#generation));
     commit(0);
     this.#plan(events);
-    const settled = (): Promise<boolean> => this.#isSettled(routes);
-    const ending = await time.run({ until, steps: maxSteps, settled, everyMoment });
+    // Whoever says how much time passes means all of it.
+    const settled = async (): Promise<boolean> => until === undefined && (await this.#isSettled(routes));
+    const ending = await time.run({ until: until ?? longest, steps: maxSteps, settled, everyMoment });
     const happenings = [...this.#happenings];
     const endedAt = ending === 'settled' ? (happenings.at(-1)?.at ?? 0) : time.elapsed;
     await time.finish(this.#table.stop(0));
@@ -171,17 +175,27 @@ class World {
     }
   }
 
-  /** Nothing is to be published, and every group has settled what it got. */
+  /** Nothing is to be published, every group has settled what it got, and nothing will come back to it. */
   async #isSettled(routes: readonly Route[]): Promise<boolean> {
-    const told = this.#happenings.filter(({ kind }) => ['published', 'rejected', 'repeated'].includes(kind)).length;
+    const told = this.#happenings.filter(({ kind }) => tries.some((one) => one === kind)).length;
     if (told < this.#request.events.length) return false;
-    for (const { group } of routes) {
+    for (const { group, breaker } of routes) {
+      if (breaker?.redriveOnClose === true && this.#mayComeBack(group)) return false;
       const stats = await this.#bus.groupStats(group);
       if (stats === undefined) continue;
       const unread = stats.lag.reduce((sum, { entries }) => sum + entries, 0);
       if (unread + stats.pending + stats.retrying + stats.due > 0) return false;
     }
     return true;
+  }
+
+  /** A breaker has dead letters to bring back, and its target has not turned them down again and again. */
+  #mayComeBack(group: string): boolean {
+    const isShort = (one: Happening): boolean => one.kind === 'dead' && one.reason === 'breaker_open';
+    const left = new Timeline(this.#happenings).letters(group).filter(isShort).length;
+    const own = this.#happenings.filter((one) => 'route' in one && one.route === group);
+    const since = own.slice(own.findLastIndex(({ kind }) => kind === 'settled') + 1);
+    return left > 0 && since.filter(isShort).length < left + mostReturns;
   }
 
   // ── routes ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,6 +209,7 @@ class World {
       timers: this.#time.timers,
       render: compileOptions(route.options, schema, createTemplates()),
       answer: answers,
+      target: targetOf(route, this.#request.catalog),
       onStart: (event, attempt, options) => {
         this.#tell({ kind: 'started', route: route.group, event, attempt, options });
         this.#nameIn(route.timeout);

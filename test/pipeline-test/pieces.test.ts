@@ -7,10 +7,13 @@ import fc from 'fast-check';
 import { readTestSchema } from '../../engine/config/compose.ts';
 import { createValidator } from '../../engine/config/validator.ts';
 import { deadReasons } from '../../engine/core/delivery.ts';
+import type { Route } from '../../engine/core/route.ts';
 import { type Answer, script } from '../../engine/pipeline-test/answers.ts';
 import { compare } from '../../engine/pipeline-test/compare.ts';
 import { planEvents } from '../../engine/pipeline-test/events.ts';
+import { letterFailures } from '../../engine/pipeline-test/letters.ts';
 import { compileOptions } from '../../engine/pipeline-test/render.ts';
+import { type Letter, Timeline } from '../../engine/pipeline-test/timeline.ts';
 import { formatTime, isWithin, parseSpan, parseTime } from '../../engine/pipeline-test/words.ts';
 import { hintOf } from '../../engine/plugin.ts';
 import { createTemplates } from '../../engine/plugins/templates.ts';
@@ -192,4 +195,26 @@ test('events get ids and times of their own, and files may hold them', () => {
 test('the reasons of dead letters that can be expected are those that there are', () => {
   const letter = schema.$defs['deadLetter'] as { properties: { reason: { enum: readonly string[] } } };
   assert.deepEqual(letter.properties.reason.enum, [...deadReasons]);
+});
+
+test('expected dead letters find theirs in any order', () => {
+  const letter = (event: string): Letter => ({
+    ...{ kind: 'dead', route: 'p.hook', event, reason: 'permanent', attempts: 1, at: 0 },
+    fault: { kind: 'error', code: 'x', message: 'm', unavailable: true },
+  });
+  const timeline = new Timeline(['a', 'b', 'c'].map(letter));
+  const faults = (...expected: object[]): string[] =>
+    letterFailures(
+      { timeline },
+      expected.map((one) => ({ route: 'hook', ...one })),
+      [],
+      () => ({ group: 'p.hook' }) as Route,
+    ).map(({ path, message }) => `${path.join('.')}: ${message}`);
+  const chain = [{ reason: 'permanent' }, { code: 'x', event: 'a' }, { event: 'b' }] as const;
+  assert.deepEqual(faults(...chain), []);
+  assert.deepEqual(faults(...chain.toReversed()), []);
+  assert.deepEqual(faults({}, { event: 'a' }, { event: 'a' }), ['2.event: expected a, got c']);
+  assert.deepEqual(faults({ event: 'b' }, { event: 'a', attempts: 2 }, { event: 'c' }), [
+    '1.attempts: expected 2, got 1',
+  ]);
 });

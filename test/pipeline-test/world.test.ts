@@ -6,22 +6,27 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { loadGeneration, readCatalog } from '../../engine/config/index.ts';
-import type { Generation } from '../../engine/core/route.ts';
+import type { Generation, Route } from '../../engine/core/route.ts';
 import { planEvents } from '../../engine/pipeline-test/events.ts';
+import { targetOf } from '../../engine/pipeline-test/target.ts';
 import type { Answers, Event } from '../../engine/pipeline-test/test-file.generated.ts';
 import { VirtualTime } from '../../engine/pipeline-test/time.ts';
-import { tellTimeline } from '../../engine/pipeline-test/timeline.ts';
+import { type Happening, Timeline, tellTimeline } from '../../engine/pipeline-test/timeline.ts';
+import { fateOf } from '../../engine/pipeline-test/verdicts.ts';
 import { type RunRecord, type RunRequest, runWorld } from '../../engine/pipeline-test/world.ts';
+import type { HandlerManifest } from '../../engine/plugins/manifest.ts';
 
 const root = join(import.meta.dirname, '../..');
 const { catalog } = readCatalog(undefined, root);
+
+const variables = { SMTP_URL: 'smtp://mail.example', HOOK_URL: 'https://up.example/x' };
 
 async function compiled(routes: string): Promise<Generation> {
   const folder = await mkdtemp(join(tmpdir(), 'eventflow-world-'));
   try {
     const file = join(folder, 'p.yaml');
     await writeFile(file, `apiVersion: eventflow/v1\nkind: Pipeline\nname: p\nroutes:\n${routes}`);
-    const loaded = await loadGeneration({ paths: [file], catalog, env: {}, cwd: folder });
+    const loaded = await loadGeneration({ paths: [file], catalog, env: variables, cwd: folder });
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.diagnostics));
     return loaded.generation;
   } finally {
@@ -106,6 +111,85 @@ test('a breaker for each handler is shared by its routes', async () => {
   });
   assert.deepEqual(startsOf(record, 'p.b'), [30_000]);
   assert.equal(record.timeline.of('breaker', 'p.b')[0]?.to, 'open');
+});
+
+test('a breaker for each host is shared by the routes to that host, and by no others', async () => {
+  const route = (id: string, handler: string, options: string): string =>
+    `  - { id: ${id}, on: [x.${id}], handler: ${handler}, circuitBreaker: { consecutiveFailures: 2, openFor: 30s, scope: host }, with: { ${options} } }\n`;
+  const generation = await compiled(
+    route('a', 'webhook', 'url: "https://Down.example/{{ event.id }}"') +
+      route('b', 'webhook', 'url: "https://down.example?all"') +
+      route('c', 'webhook', 'url: "https://up.example/"') +
+      route('d', 'email', 'url: "${SMTP_URL}", from: a@b.example, to: a@b.example, subject: s, text: t') +
+      route('e', 'email', 'host: mail.example, from: a@b.example, to: a@b.example, subject: s, text: t') +
+      route('f', 'notification', 'channel: generic, endpoint: "${HOOK_URL}", title: t, url: "https://link.example/"'),
+  );
+  const later = ['b', 'c', 'e', 'f'].map((id): Event => ({ type: `x.${id}`, at: '5s' }));
+  const record = await play(generation, {
+    events: [{ type: 'x.a', repeat: 2 }, { type: 'x.d', repeat: 2 }, ...later],
+    answers: { 'p.a': ['connection x 2'], 'p.d': ['connection x 2'] },
+  });
+  const first = (id: string): number | undefined => startsOf(record, `p.${id}`)[0];
+  assert.deepEqual([first('c'), first('f')], [5_000, 5_000]);
+  assert.ok((first('b') ?? 0) >= 30_000 && (first('e') ?? 0) >= 30_000);
+  const keys = (id: string) => [...new Set(record.timeline.of('breaker', `p.${id}`).map(({ key }) => key))];
+  assert.deepEqual([keys('a'), keys('d')], [['down.example'], ['mail.example:587']]);
+});
+
+test('a target whose host no option says is of its route alone', () => {
+  const schema = { type: 'object', properties: { note: { type: 'string' }, address: { type: 'string' } } };
+  const manifest = { plugin: 'p', schema, capabilities: { target: true } } as unknown as HandlerManifest;
+  const known = {
+    handlers: new Map([
+      ['h', [manifest]],
+      ['mute', [{ ...manifest, capabilities: {} }]],
+    ]),
+  };
+  const target = (group: string, options: object, handler = 'h'): string | undefined =>
+    targetOf({ plugin: 'p', handler, group, options } as Route, known);
+  assert.equal(target('p.a', { address: 'https://x.example:99/{{ event.id }}', note: 'see below' }), 'x.example:99');
+  assert.equal(target('p.a', { host: 'x.example', port: 99 }), 'x.example:99');
+  const unknown = { address: 'https://{{ event.data.host }}/' };
+  assert.deepEqual([target('p.a', unknown), target('p.b', unknown)], ['(p.a)', '(p.b)']);
+  assert.equal(target('p.a', { address: 'https://x.example/' }, 'mute'), undefined);
+});
+
+test('letters that a breaker brings back are waited for', async () => {
+  const generation = await compiled(
+    hook('circuitBreaker: { consecutiveFailures: 2, openFor: 10s, onOpen: deadLetter, redriveOnClose: true }'),
+  );
+  const plays: Play = { events: [{ type: 'x.y', repeat: 3 }], answers: { 'p.a': ['503 x 2'] } };
+  const record = await play(generation, plays);
+  assert.deepEqual(
+    record.timeline.of('settled', 'p.a').map(({ status }) => status),
+    ['delivered', 'delivered', 'delivered'],
+  );
+  assert.deepEqual(record.timeline.letters(), []);
+  const longer = await play(generation, plays, { until: 100_000 });
+  assert.deepEqual([longer.ending, longer.endedAt], ['time', 100_000]);
+  assert.deepEqual(told(longer), told(record));
+});
+
+test('a letter that came back and waits again is waiting', () => {
+  const happenings = [
+    { kind: 'dead', route: 'p.a', event: 'e1', reason: 'breaker_open', at: 0 },
+    { kind: 'postponed', route: 'p.a', event: 'e1', delayMs: 5, at: 1 },
+  ] as readonly Happening[];
+  const fate = (timeline: Timeline): string => fateOf({ group: 'p.a' } as Route, 'e1', timeline);
+  const timeline = new Timeline(happenings);
+  assert.deepEqual([fate(timeline.upTo(0)), fate(timeline)], ['dead (breaker_open)', 'waiting']);
+});
+
+test('a target that stays down does not keep a test going for ever', async () => {
+  const generation = await compiled(
+    hook('circuitBreaker: { consecutiveFailures: 2, openFor: 10s, onOpen: deadLetter, redriveOnClose: true }'),
+  );
+  const record = await play(generation, { events: [{ type: 'x.y', repeat: 3 }], answers: { 'p.a': 503 } });
+  assert.equal(record.ending, 'settled');
+  assert.deepEqual(
+    record.timeline.letters('p.a').map(({ reason }) => reason),
+    ['breaker_open', 'breaker_open', 'breaker_open'],
+  );
 });
 
 const duration = fc.integer({ min: 1, max: 40 }).map((n) => `${n * 500}ms`);
