@@ -16,7 +16,7 @@ export const testErrors = {
   },
   EF2104: {
     title: 'a name that is used twice',
-    help: 'Each test of a file has a name of its own, and each event of a test an id. An event with the id and source of an earlier one is taken for its repeat, which may be what the test is about.',
+    help: 'Each test of a file has a name of its own, and each event of a test an id. An event with the id and source of an earlier one is taken for its repeat, which may be what the test is about; one with another source needs an id of its own, since tests name events by it.',
   },
   EF2105: {
     title: 'a file without an event',
@@ -24,7 +24,7 @@ export const testErrors = {
   },
   EF2106: {
     title: 'a time, a place or a number that makes no sense',
-    help: 'Events stand in the order of time, and there are at most 10,000 of them; checks come before `until`, and `...` is the last of a list.',
+    help: 'Events stand in the order of time, and there are at most 10,000 of them; events and checks come before `until`, and `...` is the last of a list.',
   },
   EF2107: {
     title: 'a pattern that means nothing',

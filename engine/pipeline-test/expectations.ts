@@ -1,6 +1,8 @@
 /** What was expected against what happened. Pure. */
 import type { PathStep } from '../config/diagnostic.ts';
+import { suggestion } from '../config/suggest.ts';
 import type { Generation, Route } from '../core/route.ts';
+import { decodeEvent } from '../event.ts';
 import { compare, type Mismatch } from './compare.ts';
 import type { PlannedEvent } from './events.ts';
 import { letterFailures } from './letters.ts';
@@ -14,6 +16,8 @@ export interface Happened {
   readonly generation: Generation;
   readonly events: readonly PlannedEvent[];
   readonly timeline: Timeline;
+  /** See `target.ts`. */
+  readonly targetOf: (route: Route) => string | undefined;
 }
 
 type Path = readonly PathStep[];
@@ -177,11 +181,41 @@ function breakerFailures(happened: Happened, expect: Expect, path: Path): Mismat
     if (route.breaker === undefined) return [{ path: at, message: 'expected a circuit breaker, the route has none' }];
     const changes = happened.timeline.of('breaker', route.group);
     if (Array.isArray(expected)) return stateFailures(expected, changes, at);
+    const { scope } = route.breaker;
+    if (scope === 'route' || scope === 'handler') {
+      return [{ path: at, message: `expected a list of states, since the ${scope} has one breaker, got a map` }];
+    }
+    const keys = breakerKeys(happened, route, changes);
     return Object.entries(expected).flatMap(([key, states]) => {
       const own = changes.filter((one) => one.key === key);
-      return stateFailures(states, own, [...at, key]);
+      return keys.includes(key) ? stateFailures(states, own, [...at, key]) : [unknownKey(key, keys, [...at, key])];
     });
   });
+}
+
+/** Those that events of the run have, and those of breakers that several share. */
+function breakerKeys(
+  { events, timeline, targetOf }: Happened,
+  route: Route,
+  changes: readonly { readonly key: string | undefined }[],
+): string[] {
+  const scope = route.breaker?.scope;
+  const keyOf = ({ envelope }: PlannedEvent): string[] => {
+    if (typeof scope !== 'object') return [targetOf(route) ?? []].flat();
+    try {
+      return [scope.key(decodeEvent(JSON.stringify(envelope), undefined))];
+    } catch {
+      // As the worker calls it.
+      return ['(none)'];
+    }
+  };
+  const taken = events.filter((event) => verdictOf(route, event, timeline).word === 'matched');
+  return [...new Set([...taken.flatMap(keyOf), ...changes.flatMap(({ key }) => key ?? [])])];
+}
+
+function unknownKey(key: string, keys: readonly string[], path: Path): Mismatch {
+  const help = suggestion(key, keys, 'keys of this run') ?? 'no event came to the route';
+  return { path, message: `expected the key of an event, got ${JSON.stringify(key)} (${help})` };
 }
 
 interface Change {

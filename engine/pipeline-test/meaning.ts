@@ -38,14 +38,19 @@ function eventFiles(file: OpenTestFile, test: Test, path: readonly PathStep[]): 
 
 function eventIds(file: OpenTestFile, test: Test, path: readonly PathStep[]): Diagnostic[] {
   if (tooMany(file, test, path).length > 0) return [];
-  const seen = new Set<string>();
-  return planEvents(test.events, file.folder).flatMap(({ id, envelope, index }) => {
-    const key = JSON.stringify([envelope['source'], id]);
-    const isFirst = !seen.has(key);
-    seen.add(key);
+  const sources = new Map<string, unknown>();
+  return planEvents(test.events, file.folder).flatMap(({ id, envelope: { source }, index }) => {
+    const isFirst = !sources.has(id);
+    const known = isFirst ? source : sources.get(id);
+    sources.set(id, known);
     if (isFirst) return [];
     const own = test.events[index]?.id === undefined ? [] : ['id'];
     const message = `expected an id of its own for each event, got ${JSON.stringify(id)} again`;
+    if (known !== source) {
+      const other = `${message}, from another source`;
+      const alone = 'tests name events by their ids alone, and could not tell the two apart';
+      return [atValue(file, [...path, 'events', index, ...own], 'EF2104', other, { help: alone })];
+    }
     const help = 'the store takes a second event of the same id and source for a repeat of the first';
     return [atValue(file, [...path, 'events', index, ...own], 'EF2104', message, { help, severity: 'warning' })];
   });
@@ -72,6 +77,21 @@ function lateChecks(file: OpenTestFile, test: Test, path: readonly PathStep[]): 
       ? []
       : [atValue(file, [...path, 'checks', index, 'at'], 'EF2106', `expected a moment up to ${until}, got ${at}`)],
   );
+}
+
+/** They would never be published. One for each item of the list: the last of its repeats says it all. */
+function lateEvents(file: OpenTestFile, test: Test, path: readonly PathStep[]): Diagnostic[] {
+  const { until } = test;
+  if (until === undefined || tooMany(file, test, path).length > 0) return [];
+  const lasts = new Map(planEvents(test.events, file.folder).map(({ index, at }) => [index, at]));
+  return [...lasts].flatMap(([index, at]) => {
+    if (at <= parseTime(until)) return [];
+    const event = test.events[index];
+    const field = event?.every === undefined ? (event?.at === undefined ? [] : ['at']) : ['every'];
+    const message = `expected events up to ${until}, got one at ${formatTime(at)}`;
+    const help = 'what is later than until: is never published';
+    return [atValue(file, [...path, 'events', index, ...field], 'EF2106', message, { help })];
+  });
 }
 
 /** `...` stands for what follows, so nothing follows it. */
@@ -111,6 +131,7 @@ export function checkMeaning(file: OpenTestFile): Diagnostic[] {
       ...tooMany(file, test, path),
       ...eventIds(file, test, path),
       ...timesInOrder(file, test, path),
+      ...lateEvents(file, test, path),
       ...lateChecks(file, test, path),
       ...checkExpect(file, test.expect, [...path, 'expect']),
       ...checks,

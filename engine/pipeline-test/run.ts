@@ -3,12 +3,13 @@ import { type Diagnostic, hasErrors, sortDiagnostics } from '../config/diagnosti
 import { type LoadResult, loadGeneration } from '../config/load.ts';
 import { openReading } from '../config/reading.ts';
 import type { StreamRule } from '../core/match.ts';
-import type { Generation } from '../core/route.ts';
+import type { Generation, Route } from '../core/route.ts';
 import type { PluginCatalog } from '../plugins/manifest.ts';
 import { planEvents } from './events.ts';
 import { judge } from './judge.ts';
 import { checkMeaning } from './meaning.ts';
 import { checkTestNames, findRoute } from './names.ts';
+import { targetOf } from './target.ts';
 import type { Answers, Test } from './test-file.generated.ts';
 import { atValue, environmentOf, filesOf, type OpenTestFile, openTestFile } from './test-file.ts';
 import { tellTimeline } from './timeline.ts';
@@ -114,15 +115,17 @@ async function runOne(
     until: test.until === undefined ? undefined : parseTime(test.until),
     mask,
   });
-  uses.saw(record.timeline);
-  const failures = judge(file, index, record, { generation, events, timeline: record.timeline });
+  const { timeline } = record;
+  uses.saw(timeline);
+  const target = (route: Route): string | undefined => targetOf(route, deps.catalog);
+  const failures = judge(file, index, record, { generation, events, timeline, targetOf: target });
   return {
     file: file.source.file,
     name: test.name,
     line: atValue(file, ['tests', index, 'name'], 'EF2110', '').line,
     seed,
     failures: sortDiagnostics(failures).map((one) => ({ ...one, message: mask(one.message) })),
-    told: tellTimeline(record.timeline, mask),
+    told: tellTimeline(timeline, mask),
     tookMs: performance.now() - began,
     passedMs: record.endedAt,
   };
