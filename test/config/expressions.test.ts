@@ -90,6 +90,64 @@ for (const source of endless) {
   });
 }
 
+const letters = (count: number): string => 'a'.repeat(count);
+const tags = (count: number, tag = 'aaaaaab'): string[] => Array.from({ length: count }, () => tag);
+
+/** Each is within 256 KiB, and without a price for texts takes from half a second to minutes. */
+const longTexts: readonly (readonly [string, Record<string, unknown>])[] = [
+  ['event.data.tags.exists(t, event.data.body.contains(t))', { tags: tags(2_000), body: letters(130_000) }],
+  [
+    'event.data.tags.exists(t, event.data.body.contains(t))',
+    { tags: tags(90, `${letters(500)}b${letters(500)}`), body: letters(130_000) },
+  ],
+  ['event.data.tags.exists(t, event.data.body.matches("b.*c"))', { tags: tags(100), body: letters(62_000) }],
+  ['event.data.body.matches("(a?){80}b.*c")', { body: letters(200_000) }],
+  ['event.data.tags.all(t, size(event.data.body) > 0)', { tags: tags(500), body: letters(102_000) }],
+  ['event.data.tags.all(t, event.data.body.upperAscii() != t)', { tags: tags(500), body: letters(102_000) }],
+  ['event.data.tags.all(t, event.data.body.split("") != [t])', { tags: tags(500), body: letters(102_000) }],
+  ['event.data.tags.map(t, event.data.body).join("") == "x"', { tags: tags(4_000), body: letters(100_000) }],
+  [
+    'event.data.tags.all(t, event.data.body == event.data.copy)',
+    { tags: tags(9_000), body: letters(80_000), copy: letters(80_000) },
+  ],
+  [
+    'event.data.tags.all(t, event.data.body <= event.data.copy)',
+    { tags: tags(9_000), body: letters(80_000), copy: letters(80_000) },
+  ],
+  ['event.data.tags.all(t, event.data.body + t != event.data.body)', { tags: tags(9_000), body: letters(100_000) }],
+  ['event.data.tags.all(t, bytes(event.data.body).hex() != t)', { tags: tags(500), body: letters(200_000) }],
+  ['event.data.body.lastIndexOf(event.data.part) == 3', { body: letters(100_000), part: `${letters(20_000)}b` }],
+  ['duration(event.data.body) > duration("1s")', { body: '1'.repeat(400) }],
+  ['event.data.tags.all(t, timestamp(event.time).getHours("Europe/Berlin") >= 0)', { tags: tags(1_000) }],
+];
+
+for (const [source, data] of longTexts) {
+  const size = JSON.stringify(data).length;
+  test(`${source} ends at its budget over ${size} bytes`, () => {
+    assert.ok(size <= 256 * 1024);
+    const long = { ...event, data } as EventEnvelope;
+    assert.throws(() => condition(source)(long), /^Error: expected at most 50000 steps for one event, got more$/);
+  });
+}
+
+const body = `${letters(200_000)} END`;
+const oneLook: readonly string[] = [
+  'event.data.body.contains("END")',
+  'event.data.body.matches("END|STOP")',
+  'event.data.body.matches("[[:upper:]]{3}$")',
+  'size(event.data.body) == 200004',
+  'event.data.body.split(" ").size() == 2',
+  'event.data.body.lowerAscii().endsWith("end")',
+  'event.data.body.lastIndexOf("END") == 200001',
+  'event.data.tags.all(t, !event.data.body.startsWith(t) && event.data.body != "")',
+];
+
+for (const source of oneLook) {
+  test(`${source} has an answer for a text of 200,000 characters`, () => {
+    assert.equal(condition(source)({ ...event, data: { body, tags: tags(100) } } as EventEnvelope), true);
+  });
+}
+
 test('a loop over everything that an event can hold is within the budget', () => {
   assert.equal(condition('event.data.many.all(i, i >= 0 && i < 10000)')(event), true);
 });
@@ -98,6 +156,13 @@ test('a pattern that would take a backtracking reader for ever takes no longer t
   const text = { ...event, data: { text: `${'a'.repeat(60_000)}!` } };
   assert.equal(condition('event.data.text.matches("^(a+)+$")')(text), false);
   assert.equal(condition('event.data.text.matches("^(a|a)*!$")')(text), true);
+});
+
+test('a named class of a pattern fits, and one that nobody knows is refused', () => {
+  assert.equal(condition('event.data.country.matches("^[[:alpha:]]+$")')(event), true);
+  const compiled = compileCondition('event.data.country.matches("[[:letter:]]")');
+  assert.ok(!compiled.ok);
+  assert.match(compiled.fault.message, /^expected alnum, alpha, .* got letter, at its character 2$/);
 });
 
 test('a key is a text, and numbers and booleans become one', () => {

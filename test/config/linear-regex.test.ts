@@ -80,6 +80,61 @@ test('nothing a hundred times a hundred times is compiled at once', () => {
   assert.equal(compileRegex(`${'('.repeat(15)}${'){100}'.repeat(15)}b`)('b'), true);
 });
 
-test('a text that is too long is an error and no wrong answer', () => {
-  assert.throws(() => compileRegex('a')('b'.repeat(70_000)), /^RangeError: expected at most 65536 characters/);
+test('a long text is read to its end, and what is paid for it can stop it', () => {
+  const text = 'b'.repeat(200_000);
+  let looks = 0;
+  assert.equal(compileRegex('a', (more) => (looks += more))(text), false);
+  assert.ok(looks >= text.length - 1_000 && looks <= 3 * text.length, `${looks} looks`);
+  const stop = (): never => {
+    throw new Error('enough');
+  };
+  assert.throws(() => compileRegex('a', stop)(text), /^Error: enough$/);
+});
+
+const letterCodes = Array.from({ length: 128 }, (_, code) => code);
+const named: Readonly<Record<string, RegExp>> = {
+  alnum: /[0-9A-Za-z]/,
+  alpha: /[A-Za-z]/,
+  ascii: /\p{ASCII}/u,
+  blank: /[\t ]/,
+  cntrl: /\p{Cc}/u,
+  digit: /[0-9]/,
+  graph: /[!-~]/,
+  lower: /[a-z]/,
+  print: /[ -~]/,
+  punct: /[!-/:-@[-`{-~]/,
+  space: /[\t\n\v\f\r ]/,
+  upper: /[A-Z]/,
+  word: /\w/,
+  xdigit: /[0-9A-Fa-f]/,
+};
+
+for (const [name, letters] of Object.entries(named)) {
+  test(`[:${name}:] is what RE2 takes it for, and so are its opposites`, () => {
+    const [inside, not, outside] = [`[[:${name}:]]`, `[[:^${name}:]]`, `[^[:${name}:]]`].map((set) =>
+      compileRegex(set),
+    );
+    for (const code of [...letterCodes, 0xe9, 0x1f600]) {
+      const letter = String.fromCodePoint(code);
+      const fits = letters.test(letter);
+      assert.deepEqual([inside?.(letter), not?.(letter), outside?.(letter)], [fits, !fits, !fits], `code ${code}`);
+    }
+  });
+}
+
+test('a named class stands beside others in a set', () => {
+  const test = compileRegex('^[[:alpha:]_.[:digit:]-]+$');
+  assert.deepEqual(['abc', 'a_1.-', 'a:', '[a]'].map(test), [true, true, false, false]);
+  assert.deepEqual(['ABC', 'a1'].map(compileRegex('(?i)^[[:lower:]]+$')), [true, false]);
+  assert.equal(compileRegex('^[:a]+$')('a:'), true);
+});
+
+test('a named class that nobody knows is refused at its place', () => {
+  assert.throws(
+    () => compileRegex('a[[:letter:]]'),
+    (error) =>
+      error instanceof PatternError &&
+      /^expected alnum, .* in \[: :\], got letter$/.test(error.message) &&
+      error.at === 2,
+  );
 });

@@ -1,6 +1,7 @@
 /**
- * What keeps an evaluation short: a budget of steps, which loops and comparisons spend, and `matches` in linear time. No
- * event can make an expression hold up the process.
+ * What keeps an evaluation short: a budget of steps, which loops, comparisons and the length of texts spend, and `matches`
+ * in linear time. No event can make an expression hold up the process. The prices are measured: the whole budget is some
+ * 100 ms, whatever it is spent on.
  */
 import { ExpressionError, refuse } from './fault.ts';
 import { compileRegex, PatternError } from './linear-regex.ts';
@@ -8,6 +9,18 @@ import { type CelNode, intercept, partsOf, walk } from './node.ts';
 
 /** Turns of loops and comparisons of values in one evaluation: five times the values that the largest event has. */
 const budget = 50_000;
+/** Characters for one step: where a function reads each of them, and where they are compared or copied at once. */
+const readPerStep = 50;
+const comparedPerStep = 1_000;
+/** Looks of `matches` at a step of its pattern. */
+const looksPerStep = 40;
+/** A search may look at each character of a text as often as what it searches is long, up to this length of it. */
+const searchedPerStep = 3_000;
+const longestSearched = 1_000;
+/** The library reads a duration in time that grows with the third power of its length. */
+const durationPerStep = 100;
+/** A calendar of another time zone is made anew for each question. */
+const timeZoneCost = 400;
 /** `all` and `exists` go on after an error, and an error takes as long as some hundred turns. */
 const errorCost = 100;
 
@@ -22,14 +35,21 @@ function spend(cost: number): void {
 
 /** How much there is to compare in a value; stops where the budget ends. */
 function weigh(value: unknown): void {
+  if (typeof value === 'string') return spend(value.length / comparedPerStep);
   if (typeof value !== 'object' || value === null) return;
-  const inner = Object.values(value);
+  if (value instanceof Uint8Array) return spend(value.length / readPerStep);
+  const inner = value instanceof Map ? [...value.values()] : Object.values(value);
   spend(inner.length);
   for (const item of inner) weigh(item);
 }
 
 const loops: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
 const comparing: ReadonlySet<string> = new Set(['in', '==', '!=', '+']);
+/** With a literal beside them they read no more of a text than that has. */
+const ordering: ReadonlySet<string> = new Set(['<', '<=', '>', '>=']);
+/** They read as much of their text as their argument has. */
+const atOneEnd: ReadonlySet<string> = new Set(['startsWith', 'endsWith', 'substring']);
+const searching: ReadonlySet<string> = new Set(['contains', 'indexOf', 'lastIndexOf', 'split']);
 
 const isLiteral = (node: CelNode): boolean =>
   node.op === 'value' || (node.op === 'list' && partsOf(node).every((part) => part.op === 'value'));
@@ -48,9 +68,44 @@ const metered = (node: CelNode, cost: number): void =>
 const weighed = (node: CelNode): void =>
   intercept(node, (run) => (evaluator, self, context) => {
     const value = run(evaluator, self, context);
-    if (typeof value === 'object') weigh(value);
+    if (typeof value === 'object' || typeof value === 'string') weigh(value);
     return value;
   });
+
+const lengthOf = (value: unknown): number =>
+  typeof value === 'string' || value instanceof Uint8Array ? value.length : 0;
+
+/** `price` is how many steps a text or bytes of a length cost, each time that the operand has come to some. */
+const priced = (operand: CelNode, price: (length: number) => number): void =>
+  intercept(operand, (run) => (evaluator, self, context) => {
+    const value = run(evaluator, self, context);
+    const length = lengthOf(value);
+    if (length > 0) spend(price(length));
+    return value;
+  });
+
+const read = (length: number): number => length / readPerStep;
+
+/** The library evaluates arguments before their receiver, and calls the function then. */
+function meterSearch(name: string, receiver: CelNode, argument: CelNode): void {
+  const most = name === 'lastIndexOf' ? Number.POSITIVE_INFINITY : longestSearched;
+  let searched = 0;
+  intercept(argument, (run) => (evaluator, self, context) => {
+    const value = run(evaluator, self, context);
+    searched = Math.min(lengthOf(value), most);
+    return value;
+  });
+  priced(receiver, (length) => read(length) + (Math.min(searched, length) * length) / searchedPerStep);
+}
+
+function meterMethod(node: CelNode, name: string, receiver: CelNode, parts: readonly CelNode[]): void {
+  const [first] = parts;
+  if (searching.has(name) && first !== undefined) meterSearch(name, receiver, first);
+  else if (name === 'join') weighed(receiver);
+  else if (!atOneEnd.has(name)) priced(receiver, read);
+  for (const part of parts) priced(part, read);
+  if (name.startsWith('get') && first !== undefined) metered(node, timeZoneCost);
+}
 
 function meter(node: CelNode): void {
   if (node.op === 'rcall' && loops.has(node.args[0])) {
@@ -58,14 +113,20 @@ function meter(node: CelNode): void {
     // Past the budget no loop begins: `all` and `exists` go on after errors.
     metered(range, 0);
     if (body !== undefined) metered(body, 1);
+  } else if (node.op === 'rcall') {
+    meterMethod(node, ...node.args);
+  } else if (node.op === 'call') {
+    const price = node.args[0] === 'duration' ? (length: number) => length ** 3 / durationPerStep : read;
+    for (const part of node.args[1]) priced(part, price);
   }
-  if (!comparing.has(node.op)) return;
-  for (const operand of partsOf(node).filter((part) => !isLiteral(part))) weighed(operand);
+  const parts = partsOf(node);
+  if (!comparing.has(node.op) && !(ordering.has(node.op) && !parts.some(isLiteral))) return;
+  for (const operand of parts.filter((part) => !isLiteral(part))) weighed(operand);
 }
 
 function patternOf(node: CelNode, pattern: string): (text: string) => boolean {
   try {
-    return compileRegex(pattern);
+    return compileRegex(pattern, (looks) => spend(looks / looksPerStep));
   } catch (error) {
     if (error instanceof PatternError) return refuse(node, `${error.message}, at its character ${error.at + 1}`);
     throw error;

@@ -3,7 +3,7 @@
  * once, one step for each character (K. Thompson, "Regular Expression Search Algorithm", CACM 11(6), 1968). The syntax
  * is the part of RE2's that people use; what needs backtracking (look-around, back references) is refused, as in RE2.
  *
- *   . [a-z] [^…] \d \w \s \D \W \S \. \n \t \r \f \v \xhh \uhhhh · | ( ) (?: ) · * + ? {n} {n,} {n,m}, lazy too · ^ $ \b \B · (?i) in front
+ *   . [a-z] [^…] [[:alpha:]] \d \w \s \D \W \S \. \n \t \r \f \v \xhh \uhhhh · | ( ) (?: ) · * + ? {n} {n,} {n,m}, lazy too · ^ $ \b \B · (?i) in front
  */
 
 /** Code points, from and to, both included. */
@@ -24,7 +24,8 @@ type Node =
 
 /** Steps of a compiled pattern: each character of the text looks at each of them at most once. */
 const mostSteps = 500;
-const longestText = 65_536;
+/** How many looks at steps are told about together. */
+const looksAtOnce = 1_000;
 const mostRepeats = 100;
 const deepest = 20;
 const last = 0x10ffff;
@@ -48,6 +49,50 @@ const spaces: Range[] = [
 ];
 const classes: Readonly<Record<string, readonly Range[]>> = { d: digits, w: words, s: spaces };
 const controls: Readonly<Record<string, number>> = { n: 10, t: 9, r: 13, f: 12, v: 11, a: 7 };
+
+const uppers: Range[] = [[point('A'), point('Z')]];
+const lowers: Range[] = [[point('a'), point('z')]];
+const punctuation: Range[] = [
+  [33, 47],
+  [58, 64],
+  [91, 96],
+  [123, 126],
+];
+/** `[:alpha:]` and the like: of ASCII alone, as in RE2. */
+const namedClasses: ReadonlyMap<string, readonly Range[]> = new Map([
+  ['alnum', [...digits, ...uppers, ...lowers]],
+  ['alpha', [...uppers, ...lowers]],
+  ['ascii', [[0, 127]]],
+  [
+    'blank',
+    [
+      [9, 9],
+      [32, 32],
+    ],
+  ],
+  [
+    'cntrl',
+    [
+      [0, 31],
+      [127, 127],
+    ],
+  ],
+  ['digit', digits],
+  ['graph', [[33, 126]]],
+  ['lower', lowers],
+  ['print', [[32, 126]]],
+  ['punct', punctuation],
+  [
+    'space',
+    [
+      [9, 13],
+      [32, 32],
+    ],
+  ],
+  ['upper', uppers],
+  ['word', words],
+  ['xdigit', [...digits, [point('A'), point('F')], [point('a'), point('f')]]],
+]);
 
 function complement(ranges: readonly Range[]): Range[] {
   const sorted = [...ranges].sort(([a], [b]) => a - b);
@@ -209,6 +254,8 @@ class Parser {
   }
 
   #setItem(): readonly Range[] {
+    const named = this.#named();
+    if (named !== undefined) return named;
     const next = this.#take();
     if (next === '\\') {
       const letter = this.#take();
@@ -217,6 +264,16 @@ class Parser {
       return this.#range(this.#escaped(letter));
     }
     return this.#range(point(next));
+  }
+
+  /** `[:alpha:]`, which stands inside of a set only. */
+  #named(): readonly Range[] | undefined {
+    const [whole, not = '', name = ''] = /^\[:(\^?)([^:\]]*):\]/.exec(this.#text.slice(this.#at)) ?? [];
+    if (whole === undefined) return undefined;
+    const ranges = namedClasses.get(name);
+    if (ranges === undefined) this.#refuse(`expected ${[...namedClasses.keys()].join(', ')} in [: :], got ${name}`);
+    this.#at += whole.length;
+    return not === '' ? ranges : complement(ranges);
   }
 
   #range(from: number): Range[] {
@@ -306,8 +363,10 @@ function emitRepeat({ inner, least, most }: Extract<Node, { kind: 'repeat' }>, s
   });
 }
 
-const fits = ({ ranges, negated }: Extract<Step, { kind: 'one' }>, code: number): boolean =>
-  ranges.some(([low, high]) => code >= low && code <= high) !== negated;
+function fits({ ranges, negated }: Extract<Step, { kind: 'one' }>, code: number): boolean {
+  for (const [low, high] of ranges) if (code >= low && code <= high) return !negated;
+  return negated;
+}
 
 const isWord = (text: string, at: number): boolean => /\w/.test(text[at] ?? '');
 
@@ -327,9 +386,12 @@ function holds(where: '^' | '$' | 'b' | 'B', text: string, at: number): boolean 
 class Front {
   readonly #steps: readonly Step[];
   readonly #seen: Int32Array;
+  readonly #open: number[] = [];
   #round = 0;
   waiting: number[] = [];
   ended = false;
+  /** At how many steps it has looked. */
+  looks = 0;
 
   constructor(steps: readonly Step[]) {
     this.#steps = steps;
@@ -342,8 +404,10 @@ class Front {
   }
 
   add(from: number, text: string, at: number): void {
-    const open = [from];
+    const open = this.#open;
+    open.push(from);
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      this.looks += 1;
       if (this.#seen[next] === this.#round) continue;
       this.#seen[next] = this.#round;
       const step = this.#steps[next] as Step;
@@ -355,16 +419,21 @@ class Front {
   }
 }
 
-function search(steps: readonly Step[], text: string): boolean {
+function search(steps: readonly Step[], text: string, spend: (looks: number) => void): boolean {
   let [now, next] = [new Front(steps), new Front(steps)];
   now.clear();
   for (let at = 0; ; ) {
+    if (now.looks > looksAtOnce) {
+      spend(now.looks);
+      now.looks = 0;
+    }
     now.add(0, text, at);
     if (now.ended) return true;
     const code = text.codePointAt(at);
     if (code === undefined) return false;
     const after = at + (code > 0xffff ? 2 : 1);
     next.clear();
+    now.looks += now.waiting.length;
     for (const index of now.waiting) {
       if (fits(steps[index] as Extract<Step, { kind: 'one' }>, code)) next.add(index + 1, text, after);
     }
@@ -375,15 +444,15 @@ function search(steps: readonly Step[], text: string): boolean {
 }
 
 /**
- * Whether the pattern is anywhere in a text. Throws {@link PatternError} for what it does not take. The test throws a
- * RangeError for a text of more than 65,536 characters.
+ * Whether the pattern is anywhere in a text. Throws {@link PatternError} for what it does not take. While the test runs it
+ * tells `spend` at how many steps it has looked since it told last; what that throws ends the test.
  */
-export function compileRegex(pattern: string): (text: string) => boolean {
+export function compileRegex(
+  pattern: string,
+  spend: (looks: number) => void = () => undefined,
+): (text: string) => boolean {
   const steps: Step[] = [];
   emit(new Parser(pattern).parse(), steps);
   steps.push({ kind: 'end' });
-  return (text) => {
-    if (text.length > longestText) throw new RangeError(`expected at most ${longestText} characters for matches`);
-    return search(steps, text);
-  };
+  return (text) => search(steps, text, spend);
 }

@@ -35,11 +35,18 @@ export function intercept(node: CelNode, around: (run: Evaluate) => Evaluate): v
   intercepted.set(node, (next) => {
     outer = next(outer);
   });
-  // The library puts another function in the place of `evaluate` when a node runs for the first time.
+  // A node that runs for the first time puts another function in the place of `evaluate` and calls that at once: it has
+  // come through `outer` already.
+  let isInside = false;
   Object.defineProperty(node, 'evaluate', {
-    get: () => outer,
+    get: () => {
+      if (!isInside) return outer;
+      isInside = false;
+      return evaluate;
+    },
     set: (next: Evaluate) => {
       evaluate = next;
+      isInside = true;
     },
   });
 }
