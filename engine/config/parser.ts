@@ -56,8 +56,16 @@ function rest(used: Worker): void {
   idle.unref();
 }
 
+/** A thread that cannot begin, as where there may be no more of them, is no fault of the next text. */
 function parseInThread(text: string, limitMs: number): Promise<ReadTree> {
-  const used = openThread();
+  try {
+    return parseWith(openThread(), text, limitMs);
+  } catch (error) {
+    return Promise.resolve(gaveUp(`needs a thread that does not start (${(error as Error).message})`));
+  }
+}
+
+function parseWith(used: Worker, text: string, limitMs: number): Promise<ReadTree> {
   used.ref();
   return new Promise((resolve) => {
     const fail = (why: string): void => {
@@ -90,6 +98,6 @@ let last: Promise<unknown> = Promise.resolve();
 export function parse(text: string, limitMs = deadlineMs): Promise<ReadTree> {
   if (text.length <= longestInline) return Promise.resolve(parseText(text));
   const parsed = last.then(() => parseInThread(text, limitMs));
-  last = parsed;
+  last = parsed.catch(() => undefined);
   return parsed;
 }
