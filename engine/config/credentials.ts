@@ -5,7 +5,8 @@ const secretName = /passw(or)?d|passphrase|secret|token|api[-_]?key|private[-_]?
 export const isSecretName = (name: string): boolean => secretName.test(name);
 
 // From the marks that each has and not from the words before them, so that long texts take time by their length alone.
-const inUrl = /(?<=:\/\/)([^\s/@"']+)@/g;
+// A password may hold an @ itself: the last one ends it.
+const inUrl = /(?<=:\/\/)([^\s/?#"']+)@/g;
 const inQuery = /[?&]\w*password=([^&\s"']+)/gi;
 
 function decoded(text: string): string {

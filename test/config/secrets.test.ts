@@ -86,6 +86,8 @@ test('a reference in front of a fault is shown as it stands', async () => {
 test('credentials in a line become stars, and everything stays in its column', () => {
   const table: [string, string][] = [
     ['bus: redis://shop:s3cret@cache:6379/0', 'bus: redis://***********@cache:6379/0'],
+    ['url: https://user:pa@ss@host/@x', 'url: https://**********@host/@x'],
+    ['url: https://host/a@b and https://h?q=a@b', 'url: https://host/a@b and https://h?q=a@b'],
     ['url: smtp://u:${PW}@host', 'url: smtp://u:${PW}@host'],
     ['bus: redis://h/0?sentinelPassword=abc&x=1', 'bus: redis://h/0?sentinelPassword=***&x=1'],
     ['auth: { bearer: abc123, x: 1 } # why', 'auth: { bearer: ******, x: 1 } # why'],
@@ -99,6 +101,7 @@ test('credentials in a line become stars, and everything stays in its column', (
     assert.ok(hideCredentials(line).startsWith(hidden), hideCredentials(line));
   }
   assert.deepEqual(passwordsIn('redis://:a%40b@h and x'), ['a%40b', 'a@b']);
+  assert.deepEqual(passwordsIn('https://user:pa@ss@host'), ['pa@ss']);
 });
 
 test('the settings file keeps its passwords, too', async () => {
