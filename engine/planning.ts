@@ -43,7 +43,7 @@ export interface PlanningDeps {
 }
 
 /** An environment that notes what was given out. */
-function noting(env: Env): { readonly env: Env; readonly given: ReadonlySet<string> } {
+export function noting(env: Env): { readonly env: Env; readonly given: ReadonlySet<string> } {
   const given = new Set<string>();
   const proxy = new Proxy(env, {
     get(target, name) {

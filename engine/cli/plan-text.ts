@@ -136,9 +136,20 @@ function summaryText({ summary, eventTypes, pipelines, settings }: Plan): string
 
 const sidesText = ({ from, to }: Plan): string => `${from.name} → ${to.name}`;
 
+const unread = 'what was there before cannot be read: everything is compared with nothing, as if all were new';
+
+/** The diagnostics in lines of their own; empty when what was there before can be read. */
+const problemLines = ({ fromProblems = [] }: Plan): string[] =>
+  fromProblems.flatMap((problem) => ['', ...problem.split('\n').map(inert)]);
+
 export function planText(plan: Plan): string {
-  if (!plan.changes) return `${paint('green', 'no changes')}: ${inert(sidesText(plan))}, ${summaryText(plan)}`;
+  const problems = problemLines(plan);
+  const head = problems.length === 0 ? [] : [paint('yellow', unread), ...problems, ''];
+  if (!plan.changes) {
+    return [...head, `${paint('green', 'no changes')}: ${inert(sidesText(plan))}, ${summaryText(plan)}`].join('\n');
+  }
   return [
+    ...head,
     paint('bold', inert(sidesText(plan))),
     ...plan.routes.flatMap((route) => ['', ...routeLines(route)]),
     ...partLines(
@@ -219,6 +230,18 @@ function partSection(
   return [`#### ${title}`, '', ...lines, ''];
 }
 
+/** Lines that mean nothing to Markdown. */
+function codeBlock(lines: readonly string[]): string[] {
+  const ticks = lines.flatMap((line) => [...line.matchAll(/`+/g)].map(([run]) => run.length));
+  const fence = '`'.repeat(Math.max(2, ...ticks) + 1);
+  return [`${fence}text`, ...lines, fence];
+}
+
+function problemSection(plan: Plan): string[] {
+  const [, ...lines] = problemLines(plan);
+  return lines.length === 0 ? [] : [`⚠️ **${unread}**`, '', ...codeBlock(lines), ''];
+}
+
 /** For a comment on a pull request. */
 export function planMarkdown(plan: Plan): string {
   const head = [
@@ -229,6 +252,7 @@ export function planMarkdown(plan: Plan): string {
   ];
   return [
     ...head,
+    ...problemSection(plan),
     ...plan.routes.flatMap(routeSection),
     ...partSection(
       'Event types',

@@ -35,15 +35,16 @@ async function liveOf(flags: PlanFlags): Promise<Live | undefined> {
 }
 
 async function compare(paths: readonly string[], flags: PlanFlags): Promise<Plan> {
-  const { openSide, withPlaces } = await import('./plan-sides.ts');
+  const { openFormer, openSide, withPlaces } = await import('./plan-sides.ts');
   const { planReload } = await import('../operations/index.ts');
   const { changedSettings } = await import('../config/index.ts');
   const { maskWith } = await import('../planning.ts');
   return withPlaces(flags, async (from, to) => {
-    const before = await openSide(from, paths, flags);
+    const before = await openFormer(from, paths, flags);
     const after = await openSide(to, paths, flags);
     const mask = maskWith([...before.secrets, ...after.secrets]);
-    const settings = changedSettings(before.settings, after.settings);
+    const formerSettings = before.settings ?? after.settings;
+    const settings = changedSettings(formerSettings, after.settings);
     return planReload({
       before: before.generation,
       after: after.generation,
@@ -55,8 +56,9 @@ async function compare(paths: readonly string[], flags: PlanFlags): Promise<Plan
         before: mask(path, change.before),
         after: mask(path, change.after),
       })),
-      removedGrace: before.settings.delivery.removedGrace,
+      removedGrace: formerSettings.delivery.removedGrace,
       mask,
+      fromProblems: before.problems,
     });
   });
 }
@@ -70,7 +72,8 @@ async function filesToSend(paths: readonly string[], flags: PlanFlags): Promise<
   const settings = await readSettings(flags);
   const { catalog } = readCatalog(settings.plugins, settings.folder);
   const cwd = process.cwd();
-  const loaded = await loadGeneration({ paths, catalog, env: process.env, cwd, reading: { offline: true } });
+  const { streams } = settings;
+  const loaded = await loadGeneration({ paths, streams, catalog, env: process.env, cwd, reading: { offline: true } });
   const pipelines = new Set(loaded.sources.keys());
   if (pipelines.size === 0) {
     const { formatAll } = await import('./settings.ts');

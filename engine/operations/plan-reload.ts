@@ -34,6 +34,8 @@ export interface PlanInput {
   readonly removedGrace: number;
   /** Takes secrets out of a value that is going to be shown. */
   readonly mask: (path: string, value: unknown) => unknown;
+  /** Why `before` cannot be read, and has nothing in it: see `Plan`. */
+  readonly fromProblems?: readonly string[];
 }
 
 interface Change {
@@ -275,13 +277,14 @@ function summarize(routes: readonly RoutePlan[], total: number): PlanSummary {
 }
 
 export function planReload(input: PlanInput): Plan {
-  const { before, after, from, to, live, settings, mask } = input;
+  const { before, after, from, to, live, settings, mask, fromProblems = [] } = input;
   const lookup = live === undefined ? undefined : lookUp(live, after);
   const routes = changesOf(before, after).flatMap((change) => routePlan(change, lookup, input));
   const parts = { eventTypes: typePlans(before, after), pipelines: pipelinePlans(before, after, mask), settings };
   return {
     version: 1,
     ok: true,
+    ...(fromProblems.length === 0 ? {} : { fromProblems }),
     changes: routes.length > 0 || Object.values(parts).some((part) => part.length > 0),
     from: { ...from, hash: before.hash },
     to: { ...to, hash: after.hash },

@@ -11,7 +11,7 @@ export interface PlanSide {
   readonly kind: 'running' | 'files' | 'git' | 'posted';
   /** For people: a path, a revision, an address. */
   readonly name: string;
-  /** Equal for two sets that behave the same. */
+  /** Equal for two sets that behave the same; empty for one that cannot be read. */
   readonly hash: string;
 }
 
@@ -94,6 +94,11 @@ export interface PlanSummary {
 export interface Plan {
   readonly version: 1;
   readonly ok: true;
+  /**
+   * Printed diagnostics of what was there before: it cannot be read, and everything is compared with nothing. Not there when it
+   * can be read.
+   */
+  readonly fromProblems?: readonly string[];
   /** Whether a reload, or a restart for the settings, would change anything. */
   readonly changes: boolean;
   readonly from: PlanSide;

@@ -120,6 +120,99 @@ test('revisions of git: the work tree and the index stay as they are', async (t)
   }
 });
 
+/** A repository with one commit and the plugins of the checkout, and how its work tree is compared with that commit. */
+async function repository(t: TestContext, files: Readonly<Record<string, string>>) {
+  const made = await folder(t, files);
+  const git = (...args: string[]): string =>
+    execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args], {
+      cwd: made,
+      encoding: 'utf8',
+    });
+  git('init', '-q', '-b', 'main');
+  git('add', '.');
+  git('commit', '-q', '--allow-empty', '-m', 'one');
+  await mkdir(join(made, 'node_modules'), { recursive: true });
+  execFileSync('ln', ['-s', join(root, 'node_modules/@eventflow'), join(made, 'node_modules/@eventflow')]);
+  const write = async (name: string, text: string): Promise<void> => {
+    await mkdir(join(made, name, '..'), { recursive: true });
+    await writeFile(join(made, name), text);
+  };
+  const compare = (args: readonly string[] = [], env: Readonly<Record<string, string>> = {}, at = '') =>
+    plan(['--from-git', 'main', ...args], env, join(made, at));
+  return { write, compare };
+}
+
+test('a revision without pipelines, whatever else it holds, is one that has none', async (t) => {
+  for (const files of [{}, { 'docker-compose.yml': 'services: {}\n' }]) {
+    const { write, compare } = await repository(t, files);
+    await write('pipelines/shop.yaml', shop());
+    for (const args of [[], ['pipelines/shop.yaml'], ['pipelines/*.yaml']]) {
+      const { code, stdout, stderr } = await compare([...args, '--json']);
+      assert.equal(code, 3, stderr);
+      const told = JSON.parse(stdout) as Plan;
+      assert.deepEqual(
+        [told.fromProblems, told.routes.map(({ action, group }) => `${action} ${group}`)],
+        [undefined, ['add shop.quick']],
+      );
+    }
+    await write('deploy/pipelines/shop.yaml', shop(audit));
+    const below = await compare([], {}, 'deploy');
+    assert.equal(below.code, 3, below.stderr);
+    assert.match(below.stdout, /^routes: 2 added, 0 unchanged/m);
+  }
+});
+
+test('a work tree without pipelines is wrong, and is named as people know it', async (t) => {
+  const { compare } = await repository(t, { 'docker-compose.yml': 'services: {}\n' });
+  const { code, stderr } = await compare();
+  assert.equal(code, 1);
+  assert.match(stderr, /^error: the work tree is wrong\n\npipelines:1:1: error EF\d+ /m);
+  assert.doesNotMatch(stderr, /docker-compose|eventflow-plan-\w+\/(from|to)-/);
+});
+
+test('a change that mends what was there before is planned, and what was wrong is told first', async (t) => {
+  const broken = shop().replace('noop', 'nope').replace('name: shop', 'name: shop\ndescription: "${SIGNING}"');
+  const { write, compare } = await repository(t, { 'pipelines/shop.yaml': broken });
+  const stillBroken = await compare();
+  assert.equal(stillBroken.code, 1);
+  assert.match(stillBroken.stderr, /^error: the work tree is wrong\n/);
+
+  await write('pipelines/shop.yaml', shop());
+  const env = { SIGNING: 'hushhush-signing' };
+  const text = await compare([], env);
+  assert.equal(text.code, 3, text.stderr);
+  assert.match(
+    text.stdout,
+    /^what was there before cannot be read: .*\n\npipelines\/shop\.yaml:\d+:\d+: error EF2010 /,
+  );
+  assert.match(text.stdout, /^routes: 1 added, 0 unchanged/m);
+  const markdown = await compare(['--markdown'], env);
+  assert.match(
+    markdown.stdout,
+    /^### EventFlow plan: .*\n\n.*\n\n.*what was there before cannot be read: .*\n\n```text\npipelines\/shop\.yaml:/,
+  );
+  const json = await compare(['--json'], env);
+  const told = JSON.parse(json.stdout) as Plan;
+  assert.match(told.fromProblems?.join() ?? '', /error EF2010/);
+  assert.deepEqual([told.ok, told.from.hash, told.summary.added], [true, '', 1]);
+  for (const { stdout } of [text, markdown, json]) {
+    assert.doesNotMatch(stdout, /hushhush|eventflow-plan-\w+\/(from|to)-/);
+  }
+});
+
+test('a change that takes a plugin out, which is not installed any more, is planned', async (t) => {
+  const settings = (more: string): string => `plugins: ["@eventflow/plugin-log"${more}]\nlog: { level: info }\n`;
+  const { write, compare } = await repository(t, {
+    'eventflow.yaml': settings(', eventflow-plugin-gone'),
+    'pipelines/shop.yaml': shop().replace('noop', 'log'),
+  });
+  await write('eventflow.yaml', settings(''));
+  const { code, stdout, stderr } = await compare();
+  assert.equal(code, 3, stderr);
+  assert.match(stdout, /^what was there before cannot be read: .*\n\neventflow\.yaml:1:\d+: error EF3001 plugins\[1\]/);
+  assert.match(stdout, /^\+ shop\.quick /m);
+});
+
 test('a running engine is asked about its own files and about others, and 69 says that there is none', async (t) => {
   const made = await folder(t, { 'live/shop.yaml': shop(), 'next/live/shop.yaml': shop(audit) });
   const bus = `sqlite:${join(made, 'bus.db')}`;

@@ -128,6 +128,15 @@ test('what stands in a file cannot steer the terminal', () => {
 /** The inside of code spans taken out, as Markdown reads them: a span ends at as many ticks as began it. */
 const outsideOfCode = (line: string): string => line.replace(/(?<!`)(`+)(?!`)([\s\S]*?[^`])\1(?!`)/g, '');
 
+test('diagnostics of what was there before stay in their block', () => {
+  const fromProblems = ['a.yaml:1:1: error\n 1 | ```\n   | ^ @team', '\u001b[2J'];
+  const plan = planOf(generation([]), generation([routeOf()]), undefined, { fromProblems });
+  assert.doesNotMatch(planText(plan), /(?!\n)[\p{Cc}\u2028\u2029]/u);
+  const [, inside, outside = ''] = /\n````text\n([\s\S]*?)\n````\n([\s\S]*)$/.exec(planMarkdown(plan)) ?? [];
+  assert.equal(inside, 'a.yaml:1:1: error\n 1 | ```\n   | ^ @team\n\n');
+  assert.match(outside, /^\n#### ➕ `orders\.receipt` added\n/);
+});
+
 test('what stands in a file means nothing in Markdown', () => {
   for (const line of planMarkdown(steered()).split('\n')) {
     const rest = outsideOfCode(line);
