@@ -18,10 +18,17 @@ interface Filling {
   room: number;
 }
 
+/** Where `raw` comes next; behind another `$` it is a literal. */
+function nextReference(text: string, raw: string, from: number): number {
+  let at = text.indexOf(raw, from);
+  while (at !== -1 && text[at - 1] === '$') at = text.indexOf(raw, at + raw.length);
+  return at;
+}
+
 /** The place of the nth `raw` inside of a scalar; the scalar's own where escapes hide it. */
 function within(source: Source, place: Place, raw: string, nth: number): Place {
-  let at = source.text.indexOf(raw, place.start);
-  for (let skipped = 0; skipped < nth && at !== -1; skipped++) at = source.text.indexOf(raw, at + raw.length);
+  let at = nextReference(source.text, raw, place.start);
+  for (let skipped = 0; skipped < nth && at !== -1; skipped++) at = nextReference(source.text, raw, at + raw.length);
   return at === -1 || at >= place.end ? place : { start: at, end: at + raw.length };
 }
 

@@ -61,9 +61,17 @@ function readVariable(name: string, kind: string | undefined, text: string, read
   return { name: shown, code: 'EF1013', message: `the environment variable ${name} ${state}${why}`, help };
 }
 
+const nested: Answer = {
+  name: '${…}',
+  code: 'EF1014',
+  message: 'expected a default that is plain text, got a reference in it',
+  help: 'defaults are literal: write ${NAME:-text}, or ask for one variable that is always set',
+};
+
 function answer(inside: string, folder: string, reading: Reading): Answer {
   if (inside.startsWith('file:') && inside.length > 5) return readSecret(inside.slice(5), folder, reading);
   const [, name, kind, text = ''] = variable.exec(inside) ?? [];
+  if (text.includes('${')) return nested;
   if (name !== undefined) return readVariable(name, kind, text, reading);
   const message = 'expected ${NAME}, ${NAME:-default}, ${NAME:?message} or ${file:/path}';
   return { name: '${…}', code: 'EF1014', message, help: 'write $${ where a literal ${ is meant' };

@@ -71,6 +71,8 @@ test('references are filled in, once, and never read again', () => {
     ['${LINES}', 'x: 1\ny: 2'],
     ['${NONE:-}', ''],
     ['${NONE:-a:-b}', 'a:-b'],
+    ['${NONE:-${A}}', '! EF1014 ${NONE:-${A}'],
+    ['${A:?${NONE}}', '! EF1014 ${A:?${NONE}'],
     ['${NONE}', '! EF1013 ${NONE}'],
     ['${EMPTY:?why}', '! EF1013 ${EMPTY:?why}'],
     ['${a b}', '! EF1014 ${a b}'],
@@ -90,7 +92,7 @@ test('a secret file loses the line break at its end and no more', () => {
 test('the value of a variable never becomes YAML', async () => {
   const result = await load([join(fixtures, 'good/everything.yaml')], fixtures, { TEAM: 'x\nroutes: []\n# ' });
   assert.ok(result.ok);
-  assert.equal(result.generation.routes.size, 5);
+  assert.equal(result.generation.routes.size, 6);
 });
 
 const hostile: Record<string, string> = {
