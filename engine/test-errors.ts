@@ -30,6 +30,14 @@ export const testErrors = {
     title: 'a pattern that means nothing',
     help: 'In place of a value may stand `{ $contains: text }`, `{ $matches: regular expression }` or `{ $absent: true }`.',
   },
+  EF2108: {
+    title: 'tests that are not there',
+    help: '`eventflow test` takes files of tests or of pipelines, folders and globs, relative to where it is called. Look for a slip in the path.',
+  },
+  EF2109: {
+    title: 'an answer that contradicts itself',
+    help: 'A target that says nothing until the timeout gives no status, no code and no words. Write `timeout`, or another fault with what it says.',
+  },
   EF2110: {
     title: 'an expectation that is not met',
     help: 'What happened is listed below it, with its times. Correct the pipeline, or the expectation.',

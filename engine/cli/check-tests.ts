@@ -1,6 +1,7 @@
 /** What `eventflow validate` says about tests of pipelines: everything but whether they pass. */
+import { resolve } from 'node:path';
 import { loadSettings, readCatalog } from '../config/index.ts';
-import { findTestFiles } from '../pipeline-test/files.ts';
+import { findTestFiles, isTestFile, missingTests } from '../pipeline-test/files.ts';
 import { checkTestFile } from '../pipeline-test/run.ts';
 import type { Checked } from './check-all.ts';
 import type { SettingsFlags } from './options.ts';
@@ -15,8 +16,12 @@ export async function checkTests(flags: SettingsFlags, paths: readonly string[])
   const cwd = process.cwd();
   const deps = { catalog, streams: settings.streams, cwd, env: process.env };
   const found = findTestFiles(paths.length > 0 ? paths : settings.pipelines, cwd);
-  const checked = await Promise.all(found.map((file) => checkTestFile(file, deps)));
-  return checked.map(({ diagnostics, sources, files }) => {
+  const checked = await Promise.all(found.files.map((file) => checkTestFile(file, deps)));
+  // Pipelines that are not there are told where they are looked for.
+  const missing = found.missing
+    .filter(isTestFile)
+    .map((path) => ({ diagnostics: [missingTests(path)], sources: new Map<string, string>(), files: [resolve(path)] }));
+  return [...missing, ...checked].map(({ diagnostics, sources, files }) => {
     const ok = diagnostics.every(({ severity }) => severity !== 'error');
     return { ok, diagnostics, sources, files, pipelines: 0, routes: 0 };
   });

@@ -90,7 +90,7 @@ async function pathsOf(named: readonly string[], flags: FormatFlags): Promise<re
   const { findTestFiles } = await import('../pipeline-test/files.ts');
   // A file that is named is meant alone.
   const folders = asked.filter((path) => !/\.ya?ml$/i.test(path));
-  return [...new Set([...files, ...findTestFiles(folders, process.cwd())])].sort();
+  return [...new Set([...files, ...findTestFiles(folders, process.cwd()).files])].sort();
 }
 
 async function formatAll(paths: readonly string[]): Promise<Result[]> {

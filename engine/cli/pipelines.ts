@@ -20,8 +20,8 @@ export async function openCatalog(settings: Settings): Promise<PluginCatalog> {
   throw new Failure(exit.config, formatAll(diagnostics, new Map()));
 }
 
-/** The pipelines that the settings name, compiled. */
-export async function loadPipelines(settings: Settings) {
+/** The pipelines that the settings name, compiled. `offline`: a reference without a value stands for itself. */
+export async function loadPipelines(settings: Settings, offline = false) {
   const { catalog } = readCatalog(settings.plugins, settings.folder);
   return loadGeneration({
     paths: settings.pipelines,
@@ -29,6 +29,7 @@ export async function loadPipelines(settings: Settings) {
     catalog,
     env: process.env,
     cwd: process.cwd(),
+    reading: { offline },
   });
 }
 

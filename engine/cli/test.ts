@@ -1,4 +1,5 @@
 /** `eventflow test`: the tests of pipelines, on a clock of their own and without network. */
+import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Settings } from '../config/index.ts';
 import type { Coverage } from '../pipeline-test/coverage.ts';
@@ -21,6 +22,8 @@ interface TestFlags extends SettingsFlags {
 interface Results {
   readonly files: readonly FileResult[];
   readonly coverage: Coverage | undefined;
+  /** Why the coverage is not that of all routes; undefined: it is. */
+  readonly uncounted?: string;
 }
 
 function percent(text: string): number {
@@ -34,12 +37,16 @@ const asked = (flags: TestFlags, paths: readonly string[], settings: Settings): 
 
 async function runAll(paths: readonly string[], flags: TestFlags, settings: Settings): Promise<Results> {
   const { openCatalog } = await import('./pipelines.ts');
-  const { findTestFiles } = await import('../pipeline-test/files.ts');
+  const { findTestFiles, missingTests } = await import('../pipeline-test/files.ts');
   const { runTestFile } = await import('../pipeline-test/run.ts');
   const catalog = await openCatalog(settings);
   const name = flags.test?.toLowerCase();
-  const found = findTestFiles(asked(flags, paths, settings), process.cwd());
-  const files: FileResult[] = [];
+  const { files: found, missing, empty } = findTestFiles(asked(flags, paths, settings), process.cwd());
+  if (found.length > 0 && empty.length > 0) tell(`expected tests (*.test.yaml) in ${empty.join(', ')} too, got none`);
+  // The settings may name a folder that comes later; what is named in the command is meant.
+  const files: FileResult[] = (paths.length > 0 ? missing : []).map((file) => ({
+    ...{ file, tests: [], diagnostics: [missingTests(file)], sources: new Map(), routes: [], files: [resolve(file)] },
+  }));
   for (const [index, file] of found.entries()) {
     const result = await runTestFile(file, {
       catalog,
@@ -54,22 +61,24 @@ async function runAll(paths: readonly string[], flags: TestFlags, settings: Sett
   }
   progress('');
   const wantsCoverage = flags.coverage === true || flags.minCoverage !== undefined;
-  return { files, coverage: wantsCoverage ? await measure(files, settings) : undefined };
+  return wantsCoverage ? { files, ...(await measure(files, settings)) } : { files, coverage: undefined };
 }
 
-/** Routes of the settings' pipelines count too, where they can be read here: a test brings its own variables. */
-async function measure(files: readonly FileResult[], settings: Settings): Promise<Coverage> {
+/** Routes of the settings' pipelines count too; their variables are not needed for that. */
+async function measure(
+  files: readonly FileResult[],
+  settings: Settings,
+): Promise<Pick<Results, 'coverage' | 'uncounted'>> {
   const { loadPipelines } = await import('./pipelines.ts');
   const { coverageOf } = await import('../pipeline-test/coverage.ts');
-  const loaded = await loadPipelines(settings);
+  const loaded = await loadPipelines(settings, true);
   if (!loaded.ok) {
-    const [first] = loaded.diagnostics;
-    tell(
-      `routes of pipelines without tests are not counted, since they cannot be read here: ${first?.file}:${first?.line}: ${first?.message}`,
-    );
+    const fault = loaded.diagnostics.find(({ severity }) => severity === 'error');
+    const uncounted = `routes of pipelines without tests are not counted, since they cannot be read here: ${fault?.file}:${fault?.line}: ${fault?.message}`;
+    return { coverage: coverageOf(files, []), uncounted };
   }
-  const routes = loaded.ok ? [...loaded.generation.routes.values()].filter(({ enabled }) => enabled) : [];
-  return coverageOf(files, routes);
+  const routes = [...loaded.generation.routes.values()].filter(({ enabled }) => enabled);
+  return { coverage: coverageOf(files, routes) };
 }
 
 // ── text ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -130,7 +139,11 @@ async function show(results: Results, format: Format): Promise<void> {
 }
 
 /** Says how it went. False: something has to be done. */
-async function sum({ files, coverage }: Results, flags: TestFlags, where: readonly string[]): Promise<boolean> {
+async function sum(
+  { files, coverage, uncounted }: Results,
+  flags: TestFlags,
+  where: readonly string[],
+): Promise<boolean> {
   const { brokenFiles, failedTests } = await import('../pipeline-test/reports.ts');
   const tests = files.flatMap((file) => file.tests).length;
   const [failed, broken] = [failedTests(files).length, brokenFiles(files).length];
@@ -144,6 +157,8 @@ async function sum({ files, coverage }: Results, flags: TestFlags, where: readon
   if (least !== undefined && coverage !== undefined && coverage.percent < least) {
     faults.push(`expected tests for at least ${least} % of the routes, got ${coverage.percent.toFixed(1)} %`);
   }
+  if (uncounted !== undefined && least !== undefined) faults.push(uncounted);
+  else if (uncounted !== undefined) tell(uncounted);
   tell(
     faults.length === 0 ? paintError('green', `${plural(tests, 'test')} passed`) : paintError('red', faults.join('; ')),
   );
@@ -179,8 +194,8 @@ async function watchAll(paths: readonly string[], flags: TestFlags): Promise<voi
   });
   await watching.ready;
   tell(paintError('dim', 'waiting for changes'));
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  await new Promise<void>((stop) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
   });
   await watching.close();
 }

@@ -5,7 +5,7 @@ import type { Diagnostic } from './diagnostic.ts';
 import type { Reading } from './reading.ts';
 import { diagnoseFile } from './source.ts';
 
-const isGlob = (pattern: string): boolean => /[*?[\]{}]/.test(pattern);
+export const isGlob = (pattern: string): boolean => /[*?[\]{}]/.test(pattern);
 
 export const isSettingsFile = (path: string): boolean => /^eventflow\.ya?ml$/i.test(basename(path));
 

@@ -1,7 +1,9 @@
 /** From what was asked for, files, folders and globs, to files of tests. */
 import { readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { filesOfGlob } from '../config/files.ts';
+import type { Diagnostic } from '../config/diagnostic.ts';
+import { filesOfGlob, isGlob } from '../config/files.ts';
+import { diagnoseFile } from '../config/source.ts';
 
 export const isTestFile = (path: string): boolean => /\.test\.ya?ml$/i.test(path);
 
@@ -41,6 +43,27 @@ function expandOne(path: string): string[] {
   }
 }
 
-/** Absolute, sorted, each once. `paths`: files of tests or of pipelines, folders and globs, relative to `cwd`. */
-export const findTestFiles = (paths: readonly string[], cwd: string): string[] =>
-  [...new Set(paths.flatMap((path) => expandOne(resolve(cwd, path))))].sort();
+export interface FoundTests {
+  /** Absolute, sorted, each once. */
+  readonly files: readonly string[];
+  /** What was asked for and is not there, as it was written; a glob may stand for nothing. */
+  readonly missing: readonly string[];
+  /** What is there, or is a glob, and has no tests. */
+  readonly empty: readonly string[];
+}
+
+/** `paths`: files of tests or of pipelines, folders and globs, relative to `cwd`. */
+export function findTestFiles(paths: readonly string[], cwd: string): FoundTests {
+  const found = paths.map((path) => {
+    const full = resolve(cwd, path);
+    return { path, files: expandOne(full), isThere: isGlob(path) || kindOf(full) !== undefined };
+  });
+  return {
+    files: [...new Set(found.flatMap(({ files }) => files))].sort(),
+    missing: found.filter(({ isThere }) => !isThere).map(({ path }) => path),
+    empty: found.filter(({ files, isThere }) => isThere && files.length === 0).map(({ path }) => path),
+  };
+}
+
+export const missingTests = (path: string): Diagnostic =>
+  diagnoseFile(path, 'EF2108', 'expected a file or a folder with tests here, there is none');

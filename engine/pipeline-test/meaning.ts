@@ -1,9 +1,10 @@
 /** What a test says that is fine word by word and makes no sense. */
 import { resolve } from 'node:path';
 import type { Diagnostic, PathStep } from '../config/diagnostic.ts';
+import { isByEvent } from './answers.ts';
 import { checkPatterns } from './compare.ts';
 import { planEvents, readEventFile } from './events.ts';
-import type { Expect, Test } from './test-file.generated.ts';
+import type { Answer, Expect, PlainAnswers, Test } from './test-file.generated.ts';
 import { atKey, atValue, type OpenTestFile } from './test-file.ts';
 import { formatTime, parseTime } from './words.ts';
 
@@ -94,6 +95,28 @@ function lateEvents(file: OpenTestFile, test: Test, path: readonly PathStep[]): 
   });
 }
 
+const silenced = ['status', 'skip', 'permanent', 'unavailable', 'code', 'message', 'body', 'retryAfter'] as const;
+
+/** Whoever says nothing until the timeout cannot say anything of a fault. */
+function contradictions(file: OpenTestFile, { answers = {} }: Test, path: readonly PathStep[]): Diagnostic[] {
+  const oneOf = (answer: Answer, at: readonly PathStep[]): Diagnostic[] => {
+    if (typeof answer !== 'object' || answer.fault !== 'timeout') return [];
+    const said = silenced.filter((field) => answer[field] !== undefined && answer[field] !== false);
+    return said.map((field) => {
+      const message = `expected nothing but after and times beside fault: timeout, got ${field}`;
+      return atKey(file, [...at, field], 'EF2109', message);
+    });
+  };
+  const plain = (written: PlainAnswers, at: readonly PathStep[]): Diagnostic[] =>
+    Array.isArray(written) ? written.flatMap((one, n) => oneOf(one, [...at, n])) : oneOf(written, at);
+  return Object.entries(answers).flatMap(([route, written]) => {
+    const at = [...path, 'answers', route];
+    if (!isByEvent(written)) return plain(written, at);
+    const own = Object.entries(written.events).flatMap(([id, one]) => plain(one, [...at, 'events', id]));
+    return written.others === undefined ? own : [...own, ...plain(written.others, [...at, 'others'])];
+  });
+}
+
 /** `...` stands for what follows, so nothing follows it. */
 function unendedLists(file: OpenTestFile, { attempts = {} }: Expect, path: readonly PathStep[]): Diagnostic[] {
   const lists = Object.entries(attempts).flatMap(([route, value]): [PathStep[], readonly string[]][] => {
@@ -133,6 +156,7 @@ export function checkMeaning(file: OpenTestFile): Diagnostic[] {
       ...timesInOrder(file, test, path),
       ...lateEvents(file, test, path),
       ...lateChecks(file, test, path),
+      ...contradictions(file, test, path),
       ...checkExpect(file, test.expect, [...path, 'expect']),
       ...checks,
     ];

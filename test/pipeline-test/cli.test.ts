@@ -181,6 +181,37 @@ test('coverage names the routes without a test, and a share can be asked for', a
   assert.deepEqual([receipt?.['delivered'], receipt?.['skipped']], [true, false]);
 });
 
+test('variables that are missing here hide no route from the coverage, and pipelines that are wrong fail it', async (t) => {
+  const { folder, run } = await copyOfPipelines(t);
+  const file = join(folder, 'pipelines/extra.yaml');
+  const route = '  - { id: hook, on: [order.*], handler: webhook, with: { url: "${NOBODY_SETS_IT}" } }\n';
+  await writeFile(file, `apiVersion: eventflow/v1\nkind: Pipeline\nname: extra\nroutes:\n${route}`);
+  const hidden = await run('--min-coverage', '100');
+  assert.equal(hidden.code, 1);
+  assert.match(hidden.stderr, /expected tests for at least 100 % of the routes, got 88\.9 %/);
+  await edit(file, 'handler: webhook', 'handler: webhok');
+  const wrong = await run('--min-coverage', '50');
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, /cannot be read here: pipelines\/extra\.yaml:5: .*webhok/);
+  assert.equal((await run('--coverage')).code, 0);
+});
+
+test('what is named and not there is a fault, what has no tests is told', async (t) => {
+  const { run } = await copyOfPipelines(t);
+  const good = 'pipelines/accounts.test.yaml';
+  const missing = await run(good, 'pipelines/acounts.test.yaml');
+  assert.equal(missing.code, 1);
+  assert.match(missing.stdout, /pipelines\/acounts\.test\.yaml:1:1: error EF2108 .*there is none/);
+  assert.match(missing.stderr, /1 file cannot be run/);
+  assert.deepEqual(
+    reportOf(await run(good, 'nowhere', '-o', 'json')).problems.map(({ code }) => code),
+    ['EF2108'],
+  );
+  const empty = await run(good, 'schemas', 'none-*.yaml');
+  assert.equal(empty.code, 0);
+  assert.match(empty.stderr, /expected tests \(\*\.test\.yaml\) in schemas, none-\*\.yaml too, got none/);
+});
+
 test('the command line is told apart from failing tests, and broken settings from both', async (t) => {
   const { folder, run } = await copyOfPipelines(t);
   assert.equal((await run('-o', 'yaml')).code, 2);
@@ -227,4 +258,5 @@ test('eventflow validate checks tests, and takes none of them for a pipeline', a
     assert.equal(code, 1, paths.join());
     assert.match(stdout, /orders\.test\.yaml:\d+:17: error EF2102 .*got "reciept"\n[\s\S]*did you mean "receipt"\?/);
   }
+  assert.match((await validate('pipelines/oders.test.yaml')).stdout, /oders\.test\.yaml:1:1: error EF2108/);
 });
