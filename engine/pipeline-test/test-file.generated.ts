@@ -111,7 +111,7 @@ export interface Test {
   env?: Env;
   files?: Files;
   /**
-   * Throws the dice of `jitter` with this seed; expect ranges of times then, such as 0s..1s. Without a seed there is no jitter, and each wait is the longest that it can be.
+   * Throws the dice of `jitter` with this seed; expect ranges of times then, such as 0s..1s. Without a seed retries have no jitter, and each of their waits is the longest that it can be; waits for limits and for breakers of hosts and keys are spread all the same, alike each time.
    */
   seed?: number;
   /**
@@ -302,7 +302,7 @@ export interface Expect {
     [k: string]: Count;
   };
   /**
-   * The states of a route's circuit breaker, from the first one, which is `closed`; a moment can be added: `open at 3s`. Of a route with a breaker for each host or key: a map of those by host or key.
+   * The states of a route's circuit breaker, from the first one, which is `closed`; a moment can be added: `open at 3s`. Of a route with a breaker for each host or key: a map of those by host or key; a host is as the route's options have it, such as `partner.example` or `smtp.example:587`, and `(orders.crm)` where they have none.
    */
   breakers?: {
     /**
