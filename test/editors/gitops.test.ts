@@ -16,7 +16,7 @@ const programs: Readonly<Record<string, string>> = {
   npm: `ln -sfn ${join(root, 'node_modules')} node_modules`,
   npx: 'exec "$@"',
   eventflow: `exec ${process.execPath} --conditions=eventflow-source ${join(root, 'engine/cli/main.ts')} "$@"`,
-  gh: 'echo "$@" > "$POSTED"',
+  gh: 'test -z "$READ_ONLY" || { echo "HTTP 403: Resource not accessible by integration" >&2; exit 1; }; echo "$@" > "$POSTED"',
 };
 
 interface Step {
@@ -122,10 +122,14 @@ interface Report {
 
 /** The steps of these names [all with a command], also behind one that failed; none needs another but the first. */
 async function check(...names: readonly string[]): Promise<Report> {
+  return checkWith({}, ...names);
+}
+
+async function checkWith(more: Readonly<Record<string, string>>, ...names: readonly string[]): Promise<Report> {
   const files = { GITHUB_STEP_SUMMARY: join(place.path, 'summary.md'), POSTED: join(place.path, 'posted') };
   const take = async ({ name = '', run = '', env = {} }: Step): Promise<Ended & { readonly name: string }> => {
     const given = Object.fromEntries(Object.entries(env).map(([key, value]) => [key, filled(value)]));
-    return { name, ...(await sh(filled(run), folder, { ...given, ...files })) };
+    return { name, ...(await sh(filled(run), folder, { ...given, ...files, ...more })) };
   };
   const [install = {}, ...steps] = workflow.jobs.check.steps
     .filter(({ run }) => run !== undefined)
@@ -171,6 +175,37 @@ test('a change of nothing has a plan too', async () => {
   await commit();
   const { failed, outputs } = await check('Plan');
   assert.deepEqual(failed, [], JSON.stringify(outputs));
+});
+
+test('the first pipelines, and those that mend a broken base, have a plan', async () => {
+  await must('git rm --quiet -r --cached pipelines && git commit --quiet --no-verify --message "None yet"');
+  base = (await must('git rev-parse HEAD')).trim();
+  await must('git add pipelines');
+  await commit();
+  const first = await check('Plan');
+  assert.deepEqual(first.failed, [], JSON.stringify(first.outputs));
+  assert.match(await readFile(join(folder, 'plan.md'), 'utf8'), /`accounts\.crm` added/);
+
+  await edit('pipelines/orders.yaml', 'handler: webhook', 'handler: webhok');
+  await commit();
+  base = (await must('git rev-parse HEAD')).trim();
+  await edit('pipelines/orders.yaml', 'handler: webhok', 'handler: webhook');
+  await commit();
+  const mended = await check('Plan');
+  assert.deepEqual(mended.failed, [], JSON.stringify(mended.outputs));
+  assert.match(await readFile(join(folder, 'plan.md'), 'utf8'), /what was there before cannot be read: [\s\S]*EF2010/);
+});
+
+test('a token that may only read does not fail a pull request: the plan is in the summary', async () => {
+  await rm(join(place.path, 'posted'), { force: true });
+  await rm(join(place.path, 'summary.md'), { force: true });
+  await edit('pipelines/orders.yaml', 'maxAttempts: 8', 'maxAttempts: 12');
+  await commit();
+  const { failed, outputs } = await checkWith({ READ_ONLY: '1' }, 'Plan');
+  assert.deepEqual(failed, [], JSON.stringify(outputs));
+  assert.match(outputs['Plan'] ?? '', /^::warning title=Plan::/m);
+  assert.match(await readFile(join(place.path, 'summary.md'), 'utf8'), /orders\.warehouse/);
+  await assert.rejects(readFile(join(place.path, 'posted')), { code: 'ENOENT' });
 });
 
 test('a broken pipeline fails with an annotation at its line', async () => {
@@ -233,6 +268,20 @@ test('the hook refuses a commit that would fail, and takes one that would not', 
   assert.deepEqual(untouched, { code: 0, output: '' }, 'nothing runs for other files');
 });
 
+/** Without what only says how findings are printed. */
+const checksIn = (text: string): readonly string[] =>
+  [...text.matchAll(/npx eventflow (?!plan )(.*)/g)].map(([, command = '']) => command.replace('--output github ', ''));
+
+test('both hooks check what the workflow checks', () => {
+  const [ci = [], ...hooks] = [
+    'examples/gitops/.github/workflows/pipelines.yaml',
+    'examples/gitops/hooks/pre-commit',
+    'examples/gitops/.pre-commit-config.yaml',
+  ].map((file) => checksIn(textOf(file)));
+  assert.ok(ci.includes('validate --deny-warnings') && ci.includes('schema --vscode --check'), ci.join());
+  assert.deepEqual(hooks, [ci, ci]);
+});
+
 test('each hook for pre-commit passes on what is good and fails on what it is for', async () => {
   const { repos } = parse(textOf('examples/gitops/.pre-commit-config.yaml')) as {
     readonly repos: readonly {
@@ -245,8 +294,9 @@ test('each hook for pre-commit passes on what is good and fails on what it is fo
     return ended.filter(({ code }) => code !== 0).map(({ id }) => id);
   };
   assert.deepEqual(await run(), []);
-  for (const { files } of hooks) {
-    assert.match('pipelines/orders.yaml', new RegExp(files));
+  for (const { id, files } of hooks) {
+    assert.match('eventflow.yaml', new RegExp(files));
+    assert.match(id === 'eventflow-schema' ? 'package-lock.json' : 'pipelines/orders.yaml', new RegExp(files));
     assert.doesNotMatch('README.md', new RegExp(files));
   }
   await edit('pipelines/orders.yaml', '    handler: log', '    handler: lug');
