@@ -6,8 +6,7 @@
  *   . [a-z] [^…] [[:alpha:]] \d \w \s \D \W \S \. \n \t \r \f \v \xhh \uhhhh · | ( ) (?: ) · * + ? {n} {n,} {n,m}, lazy too · ^ $ \b \B · (?i) in front
  */
 
-/** Code points, from and to, both included. */
-type Range = readonly [number, number];
+import { bothCases, classes, complement, namedClasses, point, type Range } from './characters.ts';
 
 type Step =
   | { readonly kind: 'one'; readonly ranges: readonly Range[]; readonly negated: boolean }
@@ -28,7 +27,6 @@ const mostSteps = 500;
 const looksAtOnce = 1_000;
 const mostRepeats = 100;
 const deepest = 20;
-const last = 0x10ffff;
 
 /** The pattern is refused; `at` is where in it, in UTF-16 units. */
 export class PatternError extends Error {
@@ -39,71 +37,7 @@ export class PatternError extends Error {
   }
 }
 
-const point = (text: string): number => text.codePointAt(0) ?? 0;
-const digits: Range[] = [[point('0'), point('9')]];
-const words: Range[] = [...digits, [point('A'), point('Z')], [point('_'), point('_')], [point('a'), point('z')]];
-const spaces: Range[] = [
-  [9, 10],
-  [12, 13],
-  [32, 32],
-];
-const classes: Readonly<Record<string, readonly Range[]>> = { d: digits, w: words, s: spaces };
 const controls: Readonly<Record<string, number>> = { n: 10, t: 9, r: 13, f: 12, v: 11, a: 7 };
-
-const uppers: Range[] = [[point('A'), point('Z')]];
-const lowers: Range[] = [[point('a'), point('z')]];
-const punctuation: Range[] = [
-  [33, 47],
-  [58, 64],
-  [91, 96],
-  [123, 126],
-];
-/** `[:alpha:]` and the like: of ASCII alone, as in RE2. */
-const namedClasses: ReadonlyMap<string, readonly Range[]> = new Map([
-  ['alnum', [...digits, ...uppers, ...lowers]],
-  ['alpha', [...uppers, ...lowers]],
-  ['ascii', [[0, 127]]],
-  [
-    'blank',
-    [
-      [9, 9],
-      [32, 32],
-    ],
-  ],
-  [
-    'cntrl',
-    [
-      [0, 31],
-      [127, 127],
-    ],
-  ],
-  ['digit', digits],
-  ['graph', [[33, 126]]],
-  ['lower', lowers],
-  ['print', [[32, 126]]],
-  ['punct', punctuation],
-  [
-    'space',
-    [
-      [9, 13],
-      [32, 32],
-    ],
-  ],
-  ['upper', uppers],
-  ['word', words],
-  ['xdigit', [...digits, [point('A'), point('F')], [point('a'), point('f')]]],
-]);
-
-function complement(ranges: readonly Range[]): Range[] {
-  const sorted = [...ranges].sort(([a], [b]) => a - b);
-  const gaps: Range[] = [];
-  let from = 0;
-  for (const [low, high] of sorted) {
-    if (low > from) gaps.push([from, low - 1]);
-    from = Math.max(from, high + 1);
-  }
-  return from > last ? gaps : [...gaps, [from, last]];
-}
 
 /** Reads a pattern; one instance for each. */
 class Parser {
@@ -290,14 +224,6 @@ class Parser {
   #one(ranges: readonly Range[]): Node & { kind: 'one' } {
     return { kind: 'one', ranges: this.#folded ? ranges.flatMap(bothCases) : ranges, negated: false };
   }
-}
-
-function bothCases([low, high]: Range): Range[] {
-  const shifted = (from: string, to: string, by: number): Range[] => {
-    const [a, b] = [Math.max(low, point(from)), Math.min(high, point(to))];
-    return a > b ? [] : [[a + by, b + by]];
-  };
-  return [[low, high], ...shifted('a', 'z', -32), ...shifted('A', 'Z', 32)];
 }
 
 function emit(node: Node, steps: Step[]): void {
