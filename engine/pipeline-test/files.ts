@@ -43,7 +43,7 @@ function expandOne(path: string): string[] {
   }
 }
 
-export interface FoundTests {
+interface FoundTests {
   /** Absolute, sorted, each once. */
   readonly files: readonly string[];
   /** What was asked for and is not there, as it was written; a glob may stand for nothing. */
