@@ -6,7 +6,7 @@ import type { Generation, Route } from '../../engine/core/route.ts';
 import { storeEnvelope } from '../../engine/event.ts';
 import type { Signal } from '../../engine/observe/signals.ts';
 import { localOperations } from '../../engine/operations/local.ts';
-import type { Delivery, Handler } from '../../engine/plugin.ts';
+import type { Delivery, EventEnvelope, Handler } from '../../engine/plugin.ts';
 import { Reloader } from '../../engine/reload.ts';
 import { realTimers } from '../../engine/timers.ts';
 import { RouteTable } from '../../engine/worker/route-table.ts';
@@ -82,12 +82,11 @@ export class Stage {
 
   #handlerOf(route: Route): Handler {
     this.made.push(route.group);
-    const handle: Handler['handle'] = async (event, delivery) => {
+    const handle = async (event: EventEnvelope, delivery: Delivery): Promise<void> => {
       const { attempt, idempotencyKey: key } = delivery;
       this.attempts.push({ event: event.id, attempt, route: delivery.route, hash: route.hash, key });
       const answer = await this.answer(event.id, route.hash);
       if (answer === 'fail') throw Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
-      return undefined;
     };
     if (route.batch === undefined) return { handle };
     return {
