@@ -75,7 +75,12 @@ export class Service {
   #opened(response: ServerResponse): void {
     this.requests += 1;
     this.open += 1;
-    this.mostOpen = Math.max(this.mostOpen, this.open);
+    // When what came at the same moment has been seen too: a request that was given up makes room for this one.
+    setImmediate(() =>
+      setImmediate(() => {
+        this.mostOpen = Math.max(this.mostOpen, this.open);
+      }),
+    );
     response.once('close', () => {
       this.open -= 1;
     });
