@@ -224,7 +224,7 @@ async function webTarget(): Promise<Target> {
 async function mailTarget(): Promise<Target> {
   const port = await freePort();
   return {
-    options: `{ url: "smtp://127.0.0.1:${port}", from: a@shop.example, to: b@shop.example, subject: Hi, text: Hello }`,
+    options: `{ url: "\${SMTP_URL:-smtp://127.0.0.1:${port}}", from: a@shop.example, to: b@shop.example, subject: Hi, text: Hello }`,
     async open() {
       const ids: string[] = [];
       const server = new SMTPServer({
