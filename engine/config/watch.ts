@@ -31,6 +31,8 @@ export interface Watching {
 
 /** How often it is looked whether the folders are still those that are watched, ms: the system tells nothing of that. */
 const lookPause = 1_000;
+/** A program that writes a file empties it first, and the system may tell of that later than we look, ms. */
+const confirmPause = 50;
 
 const isYaml = (name: string): boolean => /\.ya?ml$/i.test(name);
 
@@ -123,6 +125,8 @@ class Watcher implements Watching {
   /** What lay at the paths when the watcher was opened. */
   #places = '';
   #last: Contents;
+  /** What was found to be new, and is looked at once more. */
+  #seen: Contents | undefined;
   #timer: NodeJS.Timeout | undefined;
   #busy = false;
   #again = false;
@@ -238,6 +242,8 @@ class Watcher implements Watching {
     this.#lookAgain();
     const now = this.#contents();
     if (isSame(now, this.#last)) return;
+    if (this.#seen === undefined || !isSame(now, this.#seen)) return this.#confirm(now);
+    this.#seen = undefined;
     this.#last = now;
     this.#busy = true;
     try {
@@ -251,6 +257,13 @@ class Watcher implements Watching {
       this.#again = false;
       this.#noticed();
     }
+  }
+
+  /** A file may be half written: it counts when it looks the same a moment later. */
+  #confirm(now: Contents): void {
+    this.#seen = now;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#settled(), confirmPause);
   }
 
   async close(): Promise<void> {

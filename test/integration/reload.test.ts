@@ -140,9 +140,12 @@ test('fifty edits under load, half of them broken: nothing is lost or delivered 
       assert.match(reloads(signals, 'rejected').at(-1)?.problems.join('\n') ?? '', expected, `${what} in ${file}`);
       assert.equal(engine.generation().generation, before.generation, 'a broken file changes nothing');
     }
+  } catch (error) {
+    await close();
+    throw error;
   } finally {
     publishing = false;
-    await publisher;
+    await publisher.catch(() => undefined);
   }
   try {
     await eventually('everything to be delivered', () => seen.size === published, 20_000);
