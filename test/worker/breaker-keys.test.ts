@@ -56,6 +56,8 @@ test('hosts are told apart by the target of the handler, and routes share the br
   const bench = await startWorker({ bus, breakers: board, route: one, target, handle: refuse });
   await publishOfCustomers(bus, ...ids(5, 'a'));
   await eventually('it to open', () => bench.worker.gauges().openKeys === 1);
+  // It decides by itself, and tells the bus then.
+  await eventually('the bus to know', async () => (await bus.breakers.list()).length > 0);
   assert.deepEqual(
     (await bus.breakers.list()).map(({ key }) => key),
     ['host:a.example'],
