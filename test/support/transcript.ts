@@ -149,7 +149,8 @@ async function type(command: string, input: string, stage: Stage, bin: string): 
   const child = shell(command, stage, bin);
   let output = '';
   child.stdout?.on('data', (chunk: Buffer) => (output += chunk));
-  child.stdin?.end(input);
+  // A command that reads nothing may have ended before.
+  child.stdin?.on('error', () => undefined).end(input);
   await new Promise((resolve) => child.once('close', resolve));
   const text = output.replaceAll(stage.folder, '.').replace(/\n$/, '');
   return text === '' ? [] : text.split('\n');
