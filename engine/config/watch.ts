@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import { type Dirent, lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type ChokidarOptions, type FSWatcher, watch } from 'chokidar';
-import { watchedFolder } from './files.ts';
+import { isGlob, watchedFolder } from './files.ts';
 
 export interface WatchRequest {
   /** Files, folders and globs of pipelines; relative to `cwd`. */
@@ -103,7 +103,6 @@ function isLink(path: string): boolean {
   }
 }
 
-const isGlob = (path: string): boolean => /[*?[\]{}]/.test(path);
 const isBelow = (path: string, folder: string): boolean =>
   path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
 
